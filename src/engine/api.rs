@@ -1,0 +1,346 @@
+//! What the faces (window, command line, a later daemon) and the engine say to each other. Plain data: a
+//! remote API can sit on it as it is. Layer 1.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::id::InfoHash;
+use crate::metainfo::Metainfo;
+
+/// What a face asks of the engine. Nothing is answered directly: the effect shows in the next snapshot, and
+/// what goes wrong comes as [`EngineEvent::Failed`].
+#[derive(Debug)]
+pub enum EngineCommand {
+    /// Add a torrent.
+    Add(Box<AddTorrent>),
+    /// Let a paused or failed torrent run (it may have to wait in the queue).
+    Start(InfoHash),
+    /// Stop its transfers and keep everything.
+    Pause(InfoHash),
+    /// Take it off the list.
+    Remove {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// What happens to its files.
+        data: RemoveData,
+    },
+    /// Hash all of its data again.
+    Recheck(InfoHash),
+    /// Announce to its trackers as soon as they allow.
+    Announce(InfoHash),
+    /// Connect to these peers.
+    AddPeers {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// Their addresses.
+        peers: Vec<SocketAddr>,
+    },
+    /// Change what is wanted: one priority for each file that is not padding, in order.
+    SetPriorities {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// As long as the list of files in [`TorrentDetails::files`].
+        priorities: Vec<Priority>,
+    },
+    /// Fetch the pieces in order rather than the rarest first.
+    SetSequential {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// On or off.
+        sequential: bool,
+    },
+    /// Limit this torrent alone, in KiB/s; 0: no limit.
+    SetLimits {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// From peers.
+        download_kib: u64,
+        /// To peers.
+        upload_kib: u64,
+    },
+    /// Put it at this place of the queue, from 0.
+    SetQueuePosition {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// Places past the end mean the end.
+        position: usize,
+    },
+    /// Move its data to another folder and go on there.
+    Move {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// The new download folder.
+        to: PathBuf,
+    },
+    /// Send [`EngineEvent::Details`] of this torrent from now on, and of no other.
+    Watch(Option<InfoHash>),
+    /// Settings have changed.
+    Configure(Box<Config>),
+    /// Save everything, say `stopped` to the trackers, and end with [`EngineEvent::Stopped`].
+    Shutdown,
+}
+
+/// A torrent to be added.
+#[derive(Debug)]
+pub struct AddTorrent {
+    /// The torrent.
+    pub metainfo: Arc<Metainfo>,
+    /// Its download folder: the torrent's name is put below it. `None`: the configured folder.
+    pub folder: Option<PathBuf>,
+    /// Whether it starts at once.
+    pub paused: bool,
+    /// Whether its pieces are fetched in order.
+    pub sequential: bool,
+    /// One priority for each file that is not padding; empty: all normal.
+    pub priorities: Vec<Priority>,
+    /// Peers to connect to besides those that trackers tell of.
+    pub peers: Vec<SocketAddr>,
+    /// The data is known to be there and right: a seed starts without a check.
+    pub trust_data: bool,
+}
+
+/// What happens to the files of a torrent that is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoveData {
+    /// They stay.
+    Keep,
+    /// They go to the trash.
+    Trash,
+    /// They are deleted for good.
+    Delete,
+}
+
+/// How much a file is wanted.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Priority {
+    /// Not at all.
+    Skip,
+    /// After the others.
+    Low,
+    /// As usual.
+    #[default]
+    Normal,
+    /// Before the others.
+    High,
+}
+
+/// What the engine tells its face. Snapshots may be dropped for a newer one; the others must not be.
+#[derive(Debug, Clone)]
+pub enum EngineEvent {
+    /// All torrents, twice a second while anything moves.
+    Snapshot(Arc<EngineSnapshot>),
+    /// The watched torrent, with each snapshot.
+    Details(Arc<TorrentDetails>),
+    /// A torrent has been added.
+    Added(InfoHash),
+    /// A torrent is gone from the list.
+    Removed(InfoHash),
+    /// Every wanted byte is verified and on disk. Sent once, and only for what was downloaded or checked in
+    /// this run.
+    Finished(InfoHash),
+    /// Something that a person should read: what happened, to what, and what to do.
+    Failed {
+        /// The torrent, if it concerns one.
+        info_hash: Option<InfoHash>,
+        /// One or two sentences.
+        message: String,
+    },
+    /// The engine has ended. Nothing follows.
+    Stopped,
+}
+
+/// The state of the whole client.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct EngineSnapshot {
+    /// In the order of the queue.
+    pub torrents: Vec<TorrentSummary>,
+    /// Bytes a second from peers.
+    pub download_rate: u64,
+    /// Bytes a second to peers.
+    pub upload_rate: u64,
+    /// Connections over all torrents.
+    pub connections: usize,
+    /// Where we listen for peers; empty if we cannot.
+    pub listening: Vec<SocketAddr>,
+    /// Why we do not listen or send, for a person (interface gone, port taken).
+    pub network_problem: Option<String>,
+}
+
+/// What a torrent is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TorrentState {
+    /// Its data is being hashed.
+    Checking,
+    /// It waits for its turn.
+    Queued,
+    /// It fetches pieces.
+    Downloading,
+    /// It has all that is wanted and serves it.
+    Seeding,
+    /// The user stopped it.
+    Paused,
+    /// Its data is on the way to another folder.
+    Moving,
+    /// It cannot go on; [`TorrentSummary::error`] says why.
+    Failed,
+}
+
+/// One row of the list.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TorrentSummary {
+    /// Its identity.
+    pub info_hash: InfoHash,
+    /// Its name.
+    pub name: String,
+    /// What it is doing.
+    pub state: TorrentState,
+    /// Why it failed or waits, for a person.
+    pub error: Option<String>,
+    /// Bytes of the whole torrent.
+    pub total_length: u64,
+    /// Bytes of the pieces that are wanted.
+    pub wanted_length: u64,
+    /// Bytes of wanted pieces that are verified and on disk.
+    pub wanted_done: u64,
+    /// 0..=1, of the check while checking, else of what is wanted.
+    pub progress: f64,
+    /// Bytes a second from peers.
+    pub download_rate: u64,
+    /// Bytes a second to peers.
+    pub upload_rate: u64,
+    /// Bytes of blocks received, over all runs.
+    pub downloaded: u64,
+    /// Bytes of blocks sent, over all runs.
+    pub uploaded: u64,
+    /// Time left at the present rate.
+    pub eta: Option<Duration>,
+    /// Connected peers.
+    pub peers: usize,
+    /// Those of them that have everything.
+    pub seeds: usize,
+    /// Its folder.
+    pub folder: PathBuf,
+}
+
+/// All that can be seen of one torrent.
+#[derive(Debug, Clone, Serialize)]
+pub struct TorrentDetails {
+    /// Its identity.
+    pub info_hash: InfoHash,
+    /// Bytes of a piece.
+    pub piece_length: u32,
+    /// Number of pieces.
+    pub piece_count: u32,
+    /// Which pieces are verified and on disk, in the layout of [`crate::bitfield::Bitfield`].
+    pub pieces: Box<[u8]>,
+    /// How many that is.
+    pub pieces_done: u32,
+    /// Pieces that were received whole in this run, whatever their hash.
+    pub pieces_received: u64,
+    /// Those of them whose hash was wrong.
+    pub pieces_failed: u64,
+    /// Bytes of blocks that came twice or unasked.
+    pub wasted: u64,
+    /// One file, or a folder of files.
+    pub multi_file: bool,
+    /// Only its own trackers tell of peers.
+    pub private: bool,
+    /// Whether its pieces are fetched in order.
+    pub sequential: bool,
+    /// Limit from peers in KiB/s; 0: none.
+    pub download_limit_kib: u64,
+    /// Limit to peers in KiB/s; 0: none.
+    pub upload_limit_kib: u64,
+    /// Free text of its maker.
+    pub comment: Option<String>,
+    /// Program that made it.
+    pub created_by: Option<String>,
+    /// The files, padding left out.
+    pub files: Vec<FileDetail>,
+    /// The trackers in the order of their tiers.
+    pub trackers: Vec<TrackerDetail>,
+    /// The connected peers.
+    pub peers: Vec<PeerDetail>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileDetail {
+    /// Components of its path, the torrent's name first.
+    pub path: Vec<String>,
+    /// Bytes.
+    pub length: u64,
+    /// Bytes in verified pieces.
+    pub done: u64,
+    /// How much it is wanted.
+    pub priority: Priority,
+}
+
+/// One tracker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrackerDetail {
+    /// Its URL.
+    pub url: String,
+    /// Its tier, from 0.
+    pub tier: usize,
+    /// How it stands, in words: "working", or what went wrong.
+    pub status: String,
+    /// Whether the last announce was answered.
+    pub working: bool,
+    /// Seeds that it knows.
+    pub seeds: Option<u32>,
+    /// Leechers that it knows.
+    pub leechers: Option<u32>,
+    /// Peers in its last answer.
+    pub peers: usize,
+    /// Time to the next announce.
+    pub next_announce: Option<Duration>,
+}
+
+/// One connection.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PeerDetail {
+    /// Number of the connection, unique in a run.
+    pub key: u64,
+    /// Its address.
+    pub addr: SocketAddr,
+    /// Whether the peer opened it.
+    pub incoming: bool,
+    /// Client name and version, from the extension handshake or the peer id.
+    pub client: String,
+    /// The 20 bytes of the peer id, what cannot be printed escaped.
+    pub peer_id: String,
+    /// 0..=1 of the torrent.
+    pub progress: f64,
+    /// Bytes a second from it.
+    pub download_rate: u64,
+    /// Bytes a second to it.
+    pub upload_rate: u64,
+    /// Bytes of blocks from it.
+    pub downloaded: u64,
+    /// Bytes of blocks to it.
+    pub uploaded: u64,
+    /// We do not serve it.
+    pub am_choking: bool,
+    /// We want what it has.
+    pub am_interested: bool,
+    /// It does not serve us.
+    pub peer_choking: bool,
+    /// It wants what we have.
+    pub peer_interested: bool,
+    /// It owes us blocks for too long.
+    pub snubbed: bool,
+    /// Blocks that we asked it for and that are under way.
+    pub requests_out: usize,
+    /// Blocks that it asked us for and that wait.
+    pub requests_in: usize,
+}

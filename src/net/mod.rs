@@ -1,0 +1,3 @@
+//! Sockets: the one factory, the listener and greeter, the rate limits. Layer 3.
+
+pub mod greeter;

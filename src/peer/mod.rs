@@ -1,0 +1,3 @@
+//! One connection to one peer: the protocol's state as a machine, and the two threads that move its bytes.
+
+pub mod link;

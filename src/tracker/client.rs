@@ -1,0 +1,101 @@
+//! The announcer: one thread that keeps every torrent's tiers and times, and a small pool of workers for the
+//! requests, which block. Layer 3, BEP 3 §trackers, BEP 12, BEP 15, BEP 48.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::{Duration, Instant};
+
+use crate::id::InfoHash;
+
+/// What an announce reports of a torrent; the Downloader writes it, the announcer reads it.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Bytes of blocks sent to peers since the torrent was started.
+    pub uploaded: AtomicU64,
+    /// Bytes of blocks received since the torrent was started.
+    pub downloaded: AtomicU64,
+    /// Bytes that are still missing of what the user wants.
+    pub left: AtomicU64,
+    /// Whether more peers are wanted; without, `numwant` is 0.
+    pub wants_peers: AtomicBool,
+}
+
+/// What the engine asks of the announcer.
+#[derive(Debug)]
+pub enum AnnouncerCommand {
+    /// Announce this torrent from now on, with `started` first.
+    Start {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// Its trackers by tier.
+        tiers: Vec<Vec<String>>,
+        /// Shared counters.
+        totals: Arc<Totals>,
+    },
+    /// The download has just finished.
+    Completed(InfoHash),
+    /// The user asks for it: announce as soon as the tracker's `min interval` allows.
+    AnnounceNow(InfoHash),
+    /// Say `stopped` and forget the torrent.
+    Stop(InfoHash),
+    /// The port that peers reach us at has changed.
+    Port(u16),
+    /// Say `stopped` for everything, wait at most this long for the answers, and end.
+    Shutdown(Duration),
+}
+
+/// How a tracker stands with us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrackerState {
+    /// Never asked: a tracker before it in the tier answers.
+    Idle,
+    /// A request is under way.
+    Announcing,
+    /// The last announce was answered.
+    Working,
+    /// The last announce failed; the text says why, for a person.
+    Failed(String),
+}
+
+/// One tracker of one torrent, for a person to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackerStatus {
+    /// Its URL, passkeys included.
+    pub url: String,
+    /// Tier, from 0.
+    pub tier: usize,
+    /// How it stands.
+    pub state: TrackerState,
+    /// The tracker's own `warning message`.
+    pub warning: Option<String>,
+    /// Complete peers, if it told.
+    pub seeds: Option<u32>,
+    /// Incomplete peers, if it told.
+    pub leechers: Option<u32>,
+    /// Downloads ever finished, if it told (scrape).
+    pub downloads: Option<u32>,
+    /// Peers in its last answer.
+    pub peers: usize,
+    /// When it is asked again.
+    pub next_announce: Option<Instant>,
+}
+
+/// What the announcer reports.
+#[derive(Debug)]
+pub enum AnnouncerEvent {
+    /// A tracker told of peers.
+    Peers {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// Their addresses; our own may be among them.
+        peers: Vec<SocketAddr>,
+    },
+    /// Something about a torrent's trackers changed.
+    Status {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// All of them, in the order of the tiers.
+        trackers: Vec<TrackerStatus>,
+    },
+}

@@ -1,0 +1,4 @@
+//! What two peers say to each other, as bytes and as values. Layer 1.
+
+pub mod handshake;
+pub mod message;
