@@ -8,6 +8,7 @@
 //! 4. faces: the window and the command line.
 
 // Layer 1: values and codecs.
+pub mod bencode;
 pub mod bitfield;
 pub mod config;
 pub mod geometry;
