@@ -21,6 +21,7 @@ pub mod engine;
 pub mod memory;
 pub mod net;
 pub mod peer;
+pub mod picker;
 pub mod storage;
 pub mod torrent;
 pub mod tracker;

@@ -1,0 +1,206 @@
+//! The pieces that may be started, kept in the order in which they should be. Layer 2.
+//!
+//! One list per priority, partitioned by availability: all pieces that nobody has, then all that one peer
+//! has, and so on. A `Have` moves a piece over one border by swapping it with the piece at that border, so
+//! it costs the same however many pieces there are. Within a partition the order means nothing.
+//!
+//! Invariants, for the list of each priority:
+//! - partition `k` is `order[ends[k - 1]..ends[k]]`, and the last end is the length of the list;
+//! - `place[piece]` is where the piece stands in its list, or [`NOWHERE`];
+//! - `excluded` holds exactly the pieces that stand in no list;
+//! - no piece of the list lies below `first`.
+
+use crate::bitfield::Bitfield;
+use crate::engine::api::Priority;
+use crate::geometry::PieceIndex;
+
+/// The place of a piece that is no candidate.
+const NOWHERE: u32 = u32::MAX;
+
+/// Which of the candidates that a peer has comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// The one that the fewest peers have, at random among equals.
+    RarestFirst,
+    /// Any.
+    Random,
+    /// The one with the lowest number.
+    InOrder,
+}
+
+/// Pieces that are wanted, missing and not yet started.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    /// From [`Priority::High`] to [`Priority::Low`].
+    classes: [Class; 3],
+    place: Vec<u32>,
+    excluded: Bitfield,
+}
+
+#[derive(Debug, Default)]
+struct Class {
+    order: Vec<PieceIndex>,
+    ends: Vec<u32>,
+    first: u32,
+}
+
+impl Candidates {
+    pub(super) fn new(piece_count: u32) -> Self {
+        Self {
+            classes: Default::default(),
+            place: vec![NOWHERE; piece_count as usize],
+            excluded: Bitfield::full(piece_count),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.classes.iter().all(|class| class.order.is_empty())
+    }
+
+    pub(super) fn contains(&self, piece: PieceIndex) -> bool {
+        self.place[piece.get()] != NOWHERE
+    }
+
+    /// Adds a piece that is none yet and that `availability` peers have. Time: one step for each
+    /// availability above that. A skipped piece is not added.
+    pub(super) fn insert(&mut self, piece: PieceIndex, priority: Priority, availability: u32) {
+        let Some(number) = class_of(priority) else { return };
+        debug_assert!(!self.contains(piece), "piece {piece} is a candidate already");
+        let class = &mut self.classes[number];
+        class.extend_to(availability);
+        // Make room at the end of the partition: each later one gives its first place to the one before.
+        let mut hole = class.order.len();
+        class.order.push(piece);
+        for partition in (availability as usize + 1..class.ends.len()).rev() {
+            let first = class.ends[partition - 1] as usize;
+            class.put(class.order[first], hole, &mut self.place);
+            class.ends[partition] += 1;
+            hole = first;
+        }
+        class.ends[availability as usize] += 1;
+        class.put(piece, hole, &mut self.place);
+        class.first = class.first.min(piece.0);
+        self.excluded.remove(piece);
+    }
+
+    /// Takes a piece out, if it is a candidate. Time as for [`Self::insert`].
+    pub(super) fn remove(&mut self, piece: PieceIndex, priority: Priority, availability: u32) {
+        let Some(number) = class_of(priority).filter(|_| self.contains(piece)) else {
+            return;
+        };
+        let class = &mut self.classes[number];
+        let mut hole = self.place[piece.get()] as usize;
+        for partition in availability as usize..class.ends.len() {
+            let last = class.ends[partition] as usize - 1;
+            class.put(class.order[last], hole, &mut self.place);
+            class.ends[partition] -= 1;
+            hole = last;
+        }
+        class.order.pop();
+        self.place[piece.get()] = NOWHERE;
+        self.excluded.insert(piece);
+    }
+
+    /// One more peer has the piece, besides the `before` that had it. Constant time.
+    pub(super) fn rise(&mut self, piece: PieceIndex, priority: Priority, before: u32) {
+        if let Some(number) = class_of(priority).filter(|_| self.contains(piece)) {
+            let class = &mut self.classes[number];
+            class.extend_to(before + 1);
+            let last = class.ends[before as usize] - 1;
+            class.swap(self.place[piece.get()], last, &mut self.place);
+            class.ends[before as usize] = last;
+        }
+    }
+
+    /// One peer less has the piece than the `before` that had it, at least one. Constant time.
+    pub(super) fn sink(&mut self, piece: PieceIndex, priority: Priority, before: u32) {
+        if let Some(number) = class_of(priority).filter(|_| self.contains(piece)) {
+            let class = &mut self.classes[number];
+            let first = class.ends[before as usize - 1];
+            class.swap(self.place[piece.get()], first, &mut self.place);
+            class.ends[before as usize - 1] = first + 1;
+        }
+    }
+
+    /// The candidate to start next among those that a peer has.
+    ///
+    /// Common peers have a candidate near the front of the list. One that has none costs a pass over two
+    /// bitfields, and only one whose candidates are all common costs a walk along the list.
+    pub(super) fn best(&mut self, has: &Bitfield, rule: Rule, rng: &mut fastrand::Rng) -> Option<PieceIndex> {
+        if !self.excluded.lacks_some_of(has) {
+            return None;
+        }
+        let place = &self.place;
+        self.classes.iter_mut().find_map(|class| match rule {
+            Rule::InOrder => class.lowest(has, place),
+            Rule::Random => any_of(&class.order, has, rng),
+            Rule::RarestFirst => class.rarest(has, rng),
+        })
+    }
+}
+
+fn class_of(priority: Priority) -> Option<usize> {
+    match priority {
+        Priority::Skip => None,
+        Priority::Low => Some(2),
+        Priority::Normal => Some(1),
+        Priority::High => Some(0),
+    }
+}
+
+impl Class {
+    /// Makes sure that there is a partition for this availability.
+    fn extend_to(&mut self, availability: u32) {
+        let length = self.order.len() as u32;
+        let partitions = self.ends.len().max(availability as usize + 1);
+        self.ends.resize(partitions, length);
+    }
+
+    fn put(&mut self, piece: PieceIndex, at: usize, place: &mut [u32]) {
+        self.order[at] = piece;
+        place[piece.get()] = at as u32;
+    }
+
+    fn swap(&mut self, one: u32, other: u32, place: &mut [u32]) {
+        let (a, b) = (self.order[one as usize], self.order[other as usize]);
+        self.put(b, one as usize, place);
+        self.put(a, other as usize, place);
+    }
+
+    fn rarest(&self, has: &Bitfield, rng: &mut fastrand::Rng) -> Option<PieceIndex> {
+        let mut start = 0;
+        self.ends.iter().find_map(|&end| {
+            let partition = &self.order[start..end as usize];
+            start = end as usize;
+            any_of(partition, has, rng)
+        })
+    }
+
+    fn lowest(&mut self, has: &Bitfield, place: &[u32]) -> Option<PieceIndex> {
+        if self.order.is_empty() {
+            return None;
+        }
+        let order = &self.order;
+        let is_here = |piece: u32| {
+            let at = place[piece as usize] as usize;
+            order.get(at) == Some(&PieceIndex(piece))
+        };
+        let length = place.len() as u32;
+        self.first = (self.first..length)
+            .find(|&piece| is_here(piece))
+            .unwrap_or(length);
+        (self.first..length)
+            .find(|&piece| has.has(PieceIndex(piece)) && is_here(piece))
+            .map(PieceIndex)
+    }
+}
+
+/// One of the pieces that the peer has, from a random place onward.
+fn any_of(pieces: &[PieceIndex], has: &Bitfield, rng: &mut fastrand::Rng) -> Option<PieceIndex> {
+    if pieces.is_empty() {
+        return None;
+    }
+    let (before, after) = pieces.split_at(rng.usize(..pieces.len()));
+    let mut from_there = after.iter().chain(before);
+    from_there.find(|&&piece| has.has(piece)).copied()
+}
