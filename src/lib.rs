@@ -17,6 +17,7 @@ pub mod metainfo;
 pub mod wire;
 
 // Layers 2 and 3, by subject.
+pub mod choker;
 pub mod engine;
 pub mod memory;
 pub mod net;
