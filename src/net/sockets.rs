@@ -1,0 +1,548 @@
+//! The one factory of sockets: applies the `network.bind` setting to each of them. Layer 3.
+//!
+//! What `bind` names decides what is promised:
+//! - nothing: the system's routes choose;
+//! - an IP address: every socket has it as its source, and none of the other family is made. If the machine
+//!   no longer has the address the kernel refuses to bind or to send;
+//! - an interface: every socket is tied to it (`SO_BINDTODEVICE`), so that no packet leaves by another one
+//!   whatever the routes say. The kernel takes the source address from that interface.
+//!
+//! It fails closed: when the address or the interface is gone, sockets fail with an error that says so. An
+//! address alone does not choose a route; who must not leave a VPN names its interface.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections that the kernel completes before we accept them. The system lowers it to `somaxconn`.
+const BACKLOG: i32 = 1024;
+
+/// How many ports are tried for one that is free for IPv4 and IPv6 alike.
+const PORT_ATTEMPTS: usize = 16;
+
+/// The kernel's `IFNAMSIZ` without the final NUL: bytes of the longest interface name.
+const INTERFACE_NAME_LENGTH: usize = 15;
+
+/// Why a socket could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// The setting can be neither an address nor an interface.
+    #[error("network.bind is {0:?}; it takes an IP address, the name of a network interface, or nothing")]
+    BadBind(String),
+    /// The interface that everything is bound to does not exist.
+    #[error(
+        "the network interface {interface} does not exist, so nothing is sent; bring it up or change network.bind"
+    )]
+    NoInterface {
+        /// Its name.
+        interface: String,
+    },
+    /// The kernel did not let us use the interface.
+    #[error("cannot use the network interface {interface} that network.bind names: {source}")]
+    Interface {
+        /// Its name.
+        interface: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The address that everything is bound to is not one of this machine's.
+    #[error("this machine does not have the address {address} that network.bind names, so nothing is sent")]
+    NoAddress {
+        /// The address.
+        address: IpAddr,
+    },
+    /// The address that everything is bound to is of the other family.
+    #[error("network.bind is {address}, from which no {family} address can be reached")]
+    OtherFamily {
+        /// The address.
+        address: IpAddr,
+        /// What was asked for.
+        family: &'static str,
+    },
+    /// A connection over what everything is bound to failed at once.
+    #[error("cannot reach {peer} by {bind}, which network.bind names: {source}")]
+    Unreachable {
+        /// Who was to be reached.
+        peer: SocketAddr,
+        /// The address or interface.
+        bind: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Nobody could be let in.
+    #[error("cannot listen on port {port}: {source}; choose another one in network.port")]
+    Listen {
+        /// The port; 0 if the system was to choose.
+        port: u16,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Making a socket failed, for lack of descriptors for example.
+    #[error("cannot open a socket: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<SocketError> for io::Error {
+    fn from(error: SocketError) -> Self {
+        let kind = match &error {
+            SocketError::Io(_) => match error {
+                SocketError::Io(source) => return source,
+                _ => io::ErrorKind::Other,
+            },
+            SocketError::BadBind(_) => io::ErrorKind::InvalidInput,
+            SocketError::NoInterface { .. }
+            | SocketError::NoAddress { .. }
+            | SocketError::OtherFamily { .. } => io::ErrorKind::AddrNotAvailable,
+            SocketError::Interface { source, .. }
+            | SocketError::Unreachable { source, .. }
+            | SocketError::Listen { source, .. } => source.kind(),
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// What `network.bind` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Bind {
+    Anything,
+    Address(IpAddr),
+    Interface(String),
+}
+
+impl Bind {
+    fn parse(text: &str) -> Result<Self, SocketError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Self::Anything);
+        }
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        // What the kernel takes as a name (`dev_valid_name`).
+        let is_name = text.len() <= INTERFACE_NAME_LENGTH
+            && ![".", ".."].contains(&text)
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"/:".contains(&byte));
+        match is_name {
+            true => Ok(Self::Interface(text.to_owned())),
+            false => Err(SocketError::BadBind(text.to_owned())),
+        }
+    }
+
+    fn allows(&self, family: Family) -> bool {
+        match self {
+            Self::Address(address) => Family::of(*address) == family,
+            Self::Anything | Self::Interface(_) => true,
+        }
+    }
+
+    /// The local address to bind to: ours, or that of any interface.
+    fn source(&self, family: Family) -> IpAddr {
+        match self {
+            Self::Address(address) => *address,
+            Self::Anything | Self::Interface(_) => family.unspecified(),
+        }
+    }
+}
+
+impl fmt::Display for Bind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anything => f.write_str("any interface"),
+            Self::Address(address) => write!(f, "the address {address}"),
+            Self::Interface(name) => write!(f, "the interface {name}"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    fn unspecified(self) -> IpAddr {
+        match self {
+            Self::V4 => Ipv4Addr::UNSPECIFIED.into(),
+            Self::V6 => Ipv6Addr::UNSPECIFIED.into(),
+        }
+    }
+
+    fn domain(self) -> Domain {
+        match self {
+            Self::V4 => Domain::IPV4,
+            Self::V6 => Domain::IPV6,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        }
+    }
+}
+
+/// Makes every socket of the client.
+#[derive(Debug)]
+pub struct SocketFactory {
+    /// Guards the setting, which a change of the configuration replaces. Held only to copy it.
+    bind: RwLock<Bind>,
+}
+
+impl SocketFactory {
+    /// A factory for this `network.bind`: nothing, an IP address, or the name of an interface, which need not
+    /// exist yet.
+    ///
+    /// # Errors
+    /// [`SocketError::BadBind`] if it can be none of these.
+    pub fn new(bind: &str) -> Result<Self, SocketError> {
+        Ok(Self {
+            bind: RwLock::new(Bind::parse(bind)?),
+        })
+    }
+
+    /// Changes the setting for all sockets made from now on. Those that exist keep theirs.
+    ///
+    /// # Errors
+    /// [`SocketError::BadBind`]; the old setting stays.
+    pub fn rebind(&self, bind: &str) -> Result<(), SocketError> {
+        let bind = Bind::parse(bind)?;
+        *self.bind.write().unwrap_or_else(PoisonError::into_inner) = bind;
+        Ok(())
+    }
+
+    /// Connects, and waits for it up to `timeout`. For threads that may block.
+    ///
+    /// # Errors
+    /// What the kernel says, or a [`SocketError`] inside if the setting is the reason.
+    pub fn connect(&self, addr: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+        let bind = self.bind();
+        let socket = self.tcp_socket(&bind, addr)?;
+        socket
+            .connect_timeout(&addr.into(), timeout)
+            .map_err(|error| blame_bind(&bind, addr, error))?;
+        Ok(socket.into())
+    }
+
+    /// Begins to connect and returns at once a non-blocking socket that is writable when the outcome is
+    /// known, which [`TcpStream::take_error`] then tells.
+    ///
+    /// # Errors
+    /// As [`Self::connect`], for what is known at once.
+    pub fn start_connect(&self, addr: SocketAddr) -> io::Result<TcpStream> {
+        let bind = self.bind();
+        let socket = self.tcp_socket(&bind, addr)?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&addr.into()) {
+            Err(error) if !is(&error, Errno::INPROGRESS) => Err(blame_bind(&bind, addr, error)),
+            Ok(()) | Err(_) => Ok(socket.into()),
+        }
+    }
+
+    /// Listens on `port` for IPv4 and IPv6, one socket each, or for the family of the address that everything
+    /// is bound to. For port 0 the system chooses one, the same for both. A machine that has only one of the
+    /// families gets one socket.
+    ///
+    /// # Errors
+    /// Every [`SocketError`] but those of connecting; none of the sockets is left open.
+    pub fn listen(&self, port: u16) -> Result<Vec<TcpListener>, SocketError> {
+        let bind = self.bind();
+        for _ in 1..PORT_ATTEMPTS {
+            match listen_on_both(&bind, port) {
+                // The system chose a port for one family that somebody has in the other.
+                Err(SocketError::Listen { source, .. })
+                    if port == 0 && source.kind() == io::ErrorKind::AddrInUse => {}
+                outcome => return outcome,
+            }
+        }
+        listen_on_both(&bind, port)
+    }
+
+    /// A socket for datagrams of one family, on a port that the system chooses.
+    ///
+    /// # Errors
+    /// What the kernel says, or a [`SocketError`] inside if the setting is the reason.
+    pub fn udp(&self, v6: bool) -> io::Result<UdpSocket> {
+        let family = if v6 { Family::V6 } else { Family::V4 };
+        let bind = self.bind();
+        let socket = open(&bind, family, Type::DGRAM, Protocol::UDP)?;
+        bind_to(&socket, &bind, family, 0)?;
+        Ok(socket.into())
+    }
+
+    /// The kernel's number of the interface that everything is bound to, 0 while it does not exist; `None`
+    /// if no interface is configured. An interface that was removed and came back has another number, and
+    /// what listened on the old one hears nothing.
+    pub fn interface_index(&self) -> Option<u32> {
+        let Bind::Interface(name) = self.bind() else {
+            return None;
+        };
+        let index = Socket::new(Domain::IPV4, Type::DGRAM, None)
+            .map(|socket| rustix::net::netdevice::name_to_index(&socket, &name).unwrap_or(0));
+        Some(index.unwrap_or(0))
+    }
+
+    fn bind(&self) -> Bind {
+        self.bind.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn tcp_socket(&self, bind: &Bind, peer: SocketAddr) -> Result<Socket, SocketError> {
+        let family = Family::of(peer.ip());
+        let socket = open(bind, family, Type::STREAM, Protocol::TCP)?;
+        // Writers batch what they send, so the kernel need not wait for more of it.
+        socket.set_tcp_nodelay(true)?;
+        if let Bind::Address(_) = bind {
+            bind_to(&socket, bind, family, 0)?;
+        }
+        Ok(socket)
+    }
+}
+
+/// A socket that can only use the configured interface.
+fn open(bind: &Bind, family: Family, kind: Type, protocol: Protocol) -> Result<Socket, SocketError> {
+    if let (Bind::Address(address), false) = (bind, bind.allows(family)) {
+        return Err(SocketError::OtherFamily {
+            address: *address,
+            family: family.name(),
+        });
+    }
+    let socket = Socket::new(family.domain(), kind, Some(protocol))?;
+    if family == Family::V6 {
+        socket.set_only_v6(true)?;
+    }
+    if let Bind::Interface(name) = bind {
+        socket.bind_device(Some(name.as_bytes())).map_err(|source| {
+            let interface = name.clone();
+            match is(&source, Errno::NODEV) {
+                true => SocketError::NoInterface { interface },
+                false => SocketError::Interface { interface, source },
+            }
+        })?;
+    }
+    Ok(socket)
+}
+
+/// Gives a socket its source address.
+fn bind_to(socket: &Socket, bind: &Bind, family: Family, port: u16) -> Result<(), SocketError> {
+    let source = SocketAddr::new(bind.source(family), port);
+    socket.bind(&source.into()).map_err(|error| match bind {
+        Bind::Address(address) if is(&error, Errno::ADDRNOTAVAIL) => {
+            SocketError::NoAddress { address: *address }
+        }
+        _ => SocketError::Io(error),
+    })
+}
+
+fn listen_on_both(bind: &Bind, port: u16) -> Result<Vec<TcpListener>, SocketError> {
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut missing = None;
+    let mut chosen = port;
+    for family in [Family::V4, Family::V6] {
+        if !bind.allows(family) {
+            continue;
+        }
+        match listen_on(bind, family, chosen) {
+            Ok(listener) => {
+                chosen = listener.local_addr()?.port();
+                listeners.push(listener);
+            }
+            Err(SocketError::Io(error)) if is_missing_family(&error) => missing = Some(error),
+            Err(SocketError::Io(source)) => return Err(SocketError::Listen { port, source }),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(source) if listeners.is_empty() => Err(SocketError::Listen { port, source }),
+        _ => Ok(listeners),
+    }
+}
+
+fn listen_on(bind: &Bind, family: Family, port: u16) -> Result<TcpListener, SocketError> {
+    let socket = open(bind, family, Type::STREAM, Protocol::TCP)?;
+    // So that a restart need not wait until the old connections have left TIME_WAIT. Not for port 0: the
+    // system would then choose among ports that others have bound and not yet listened on.
+    socket.set_reuse_address(port != 0)?;
+    bind_to(&socket, bind, family, port)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether this machine does not have the family at all: switched off in the kernel, or by `sysctl`.
+fn is_missing_family(error: &io::Error) -> bool {
+    [Errno::AFNOSUPPORT, Errno::PROTONOSUPPORT, Errno::ADDRNOTAVAIL]
+        .iter()
+        .any(|errno| is(error, *errno))
+}
+
+/// Says in the error what everything is bound to, if that can be why a peer is unreachable.
+fn blame_bind(bind: &Bind, peer: SocketAddr, error: io::Error) -> io::Error {
+    let is_routing = [
+        Errno::NETUNREACH,
+        Errno::HOSTUNREACH,
+        Errno::NETDOWN,
+        Errno::NODEV,
+        Errno::INVAL,
+        Errno::ADDRNOTAVAIL,
+    ]
+    .iter()
+    .any(|errno| is(&error, *errno));
+    if !is_routing || *bind == Bind::Anything {
+        return error;
+    }
+    SocketError::Unreachable {
+        peer,
+        bind: bind.to_string(),
+        source: error,
+    }
+    .into()
+}
+
+fn is(error: &io::Error, errno: Errno) -> bool {
+    error.raw_os_error() == Some(errno.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    fn factory(bind: &str) -> SocketFactory {
+        SocketFactory::new(bind).unwrap()
+    }
+
+    #[test]
+    fn the_setting_is_nothing_an_address_or_an_interface() {
+        for (text, expected) in [
+            ("", Some(Bind::Anything)),
+            ("  ", Some(Bind::Anything)),
+            ("127.0.1.5", Some(Bind::Address([127, 0, 1, 5].into()))),
+            ("::1", Some(Bind::Address(Ipv6Addr::LOCALHOST.into()))),
+            ("eth0", Some(Bind::Interface("eth0".into()))),
+            ("enp0s31f6.100", Some(Bind::Interface("enp0s31f6.100".into()))),
+            ("..", None),
+            ("a/b", None),
+            ("fe80::1%eth0", None),
+            ("two words", None),
+            ("sixteen-letters-", None),
+            ("nul\0", None),
+        ] {
+            assert_eq!(Bind::parse(text).ok(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_bound_address_is_the_source_of_every_socket() {
+        let factory = factory("127.0.1.5");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let expected: IpAddr = [127, 0, 1, 5].into();
+
+        let _blocking = factory.connect(addr, TIMEOUT).unwrap();
+        assert_eq!(listener.accept().unwrap().1.ip(), expected);
+        let _dialled = factory.start_connect(addr).unwrap();
+        assert_eq!(listener.accept().unwrap().1.ip(), expected);
+        assert_eq!(factory.udp(false).unwrap().local_addr().unwrap().ip(), expected);
+        let ours = factory.listen(0).unwrap();
+        assert_eq!(ours.len(), 1, "only the family of the address");
+        assert_eq!(ours[0].local_addr().unwrap().ip(), expected);
+    }
+
+    #[test]
+    fn a_bound_address_makes_no_socket_of_the_other_family() {
+        let factory = factory("127.0.1.5");
+        let error = factory.connect("[::1]:1".parse().unwrap(), TIMEOUT).unwrap_err();
+        assert!(error.to_string().contains("IPv6"), "{error}");
+        assert!(factory.udp(true).is_err());
+    }
+
+    #[test]
+    fn an_address_of_another_machine_fails_closed() {
+        let factory = factory("192.0.2.1");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        for error in [
+            factory.connect(addr, TIMEOUT).unwrap_err().to_string(),
+            factory.start_connect(addr).unwrap_err().to_string(),
+            factory.udp(false).unwrap_err().to_string(),
+            factory.listen(0).unwrap_err().to_string(),
+        ] {
+            assert!(
+                error.contains("192.0.2.1") && error.contains("network.bind"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_interface_fails_closed_until_the_setting_changes() {
+        let factory = factory("dt-missing0");
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        for error in [
+            factory.connect(addr, TIMEOUT).unwrap_err().to_string(),
+            factory.start_connect(addr).unwrap_err().to_string(),
+            factory.udp(false).unwrap_err().to_string(),
+            factory.listen(0).unwrap_err().to_string(),
+        ] {
+            assert!(error.contains("dt-missing0 does not exist"), "{error}");
+        }
+        assert_eq!(factory.interface_index(), Some(0));
+
+        assert!(factory.rebind("no/name").is_err());
+        assert!(factory.connect(addr, TIMEOUT).is_err(), "the old setting stays");
+        factory.rebind("").unwrap();
+        factory.connect(addr, TIMEOUT).unwrap();
+        assert_eq!(factory.interface_index(), None);
+    }
+
+    #[test]
+    fn both_families_listen_on_one_port() {
+        let listeners = factory("").listen(0).unwrap();
+        let ports: Vec<u16> = listeners
+            .iter()
+            .map(|listener| listener.local_addr().unwrap().port())
+            .collect();
+        assert!(
+            ports.iter().all(|port| *port == ports[0] && *port != 0),
+            "{ports:?}"
+        );
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_named() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = factory("127.0.0.1").listen(port).unwrap_err().to_string();
+        assert!(error.contains(&port.to_string()), "{error}");
+    }
+
+    #[test]
+    fn a_connection_in_progress_becomes_writable_and_sends_without_delay() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = factory("").start_connect(listener.local_addr().unwrap()).unwrap();
+        let mut fds = [rustix::event::PollFd::new(&stream, rustix::event::PollFlags::OUT)];
+        let timeout = rustix::event::Timespec {
+            tv_sec: 10,
+            tv_nsec: 0,
+        };
+        assert_eq!(rustix::event::poll(&mut fds, Some(&timeout)).unwrap(), 1);
+        assert!(stream.take_error().unwrap().is_none());
+        assert!(stream.nodelay().unwrap());
+    }
+}
