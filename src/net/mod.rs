@@ -1,3 +1,5 @@
 //! Sockets: the one factory, the listener and greeter, the rate limits. Layer 3.
 
 pub mod greeter;
+pub mod limiter;
+pub mod sockets;

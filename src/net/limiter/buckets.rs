@@ -1,0 +1,230 @@
+//! The arithmetic of rate limits: a tree of token buckets and one queue of waiters before it. Layer 2.
+//!
+//! What stays true:
+//! - a waiter is granted when *every* limited bucket from its own up to the root is out of debt, and is then
+//!   charged to all of them at once, so no bucket is charged for bytes that another one holds back;
+//! - among waiters that lack the same bucket, who came first goes first;
+//! - a bucket grants at most `rate × time + burst + the last waiter's bytes` in any span of time.
+//!
+//! Buckets go into debt: a waiter does not need all its tokens to be there, the next one pays. So 16 KiB
+//! pass a limit of 10 KiB/s without a bucket that is as large as the largest request.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How long a bucket that nobody uses saves up. A window of 10 s can be over its limit by this, 1 %, and by
+/// one request.
+const BURST: Duration = Duration::from_millis(100);
+
+/// Credit is counted in bytes × nanoseconds per second, so a refill loses nothing to rounding.
+const CREDIT_PER_BYTE: i128 = 1_000_000_000;
+
+/// One bucket of a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct BucketId(u64);
+
+/// One waiter; later ones are greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Ticket(u64);
+
+#[derive(Debug)]
+struct Bucket {
+    parent: Option<BucketId>,
+    rate_bytes_per_sec: Option<u64>,
+    /// What may be spent, in bytes times [`CREDIT_PER_BYTE`]; below zero is debt. Right as of `updated`.
+    credit: i128,
+    updated: Instant,
+}
+
+impl Bucket {
+    fn refill(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.updated);
+        self.updated = self.updated.max(now);
+        if let Some(rate) = self.rate_bytes_per_sec {
+            self.credit = self
+                .credit
+                .saturating_add(earned(rate, elapsed))
+                .min(earned(rate, BURST));
+        }
+    }
+
+    /// When the bucket is out of debt; `None` for never.
+    fn ready_at(&self) -> Option<Instant> {
+        let Some(rate) = self.rate_bytes_per_sec else {
+            return Some(self.updated);
+        };
+        if self.credit >= 0 {
+            return Some(self.updated);
+        }
+        let nanos = self.credit.unsigned_abs().div_ceil(u128::from(rate).max(1));
+        let wait = Duration::from_nanos(u64::try_from(nanos).ok()?);
+        self.updated.checked_add(wait).filter(|_| rate > 0)
+    }
+
+    /// A rate of zero holds everything back, even what there is credit for.
+    fn is_ready(&self) -> bool {
+        match self.rate_bytes_per_sec {
+            None => true,
+            Some(rate) => rate > 0 && self.credit >= 0,
+        }
+    }
+}
+
+/// The credit that `rate` yields in `time`.
+fn earned(rate: u64, time: Duration) -> i128 {
+    i128::from(rate).saturating_mul(i128::try_from(time.as_nanos()).unwrap_or(i128::MAX))
+}
+
+#[derive(Debug)]
+struct Waiter {
+    ticket: Ticket,
+    bucket: BucketId,
+    bytes: usize,
+}
+
+/// A tree of buckets with those who wait for its tokens.
+#[derive(Debug, Default)]
+pub(super) struct Buckets {
+    buckets: BTreeMap<BucketId, Bucket>,
+    /// In the order of arrival.
+    queue: VecDeque<Waiter>,
+    next_id: u64,
+}
+
+impl Buckets {
+    /// Adds a bucket below `parent`; `None` for a rate is no limit, `Some(0)` lets nothing pass.
+    pub(super) fn add(&mut self, now: Instant, parent: Option<BucketId>, rate: Option<u64>) -> BucketId {
+        let id = BucketId(self.next_number());
+        let bucket = Bucket {
+            parent,
+            rate_bytes_per_sec: rate,
+            credit: 0,
+            updated: now,
+        };
+        self.buckets.insert(id, bucket);
+        id
+    }
+
+    /// Removes a bucket that nobody waits for and that has no children.
+    pub(super) fn remove(&mut self, id: BucketId) {
+        self.buckets.remove(&id);
+    }
+
+    /// Changes a rate from `now` on. What was saved or is owed at the old rate is kept as far as the new one
+    /// allows it: after a limit was raised nobody waits longer than before.
+    pub(super) fn set_rate(&mut self, now: Instant, id: BucketId, rate: Option<u64>) {
+        if let Some(bucket) = self.buckets.get_mut(&id) {
+            bucket.refill(now);
+            if bucket.rate_bytes_per_sec.is_none() || rate.is_none() {
+                bucket.credit = 0;
+            }
+            bucket.rate_bytes_per_sec = rate;
+            bucket.refill(now);
+        }
+    }
+
+    /// Queues a request for `bytes` from a bucket and those above it. [`Self::advance`] says when it is granted.
+    pub(super) fn reserve(&mut self, bucket: BucketId, bytes: usize) -> Ticket {
+        let ticket = Ticket(self.next_number());
+        self.queue.push_back(Waiter {
+            ticket,
+            bucket,
+            bytes,
+        });
+        ticket
+    }
+
+    /// Takes a request back. Nothing is charged for it.
+    pub(super) fn cancel(&mut self, ticket: Ticket) {
+        if let Ok(place) = self.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket) {
+            self.queue.remove(place);
+        }
+    }
+
+    /// Grants what can be granted at `now`, in order of arrival, and says when the next call can grant more:
+    /// `None` if nobody waits, or only a changed rate can help.
+    pub(super) fn advance(&mut self, now: Instant) -> (Vec<Ticket>, Option<Instant>) {
+        for bucket in self.buckets.values_mut() {
+            bucket.refill(now);
+        }
+        let mut granted = Vec::new();
+        let mut next_grant: Option<Instant> = None;
+        let mut exhausted = HashSet::new();
+        let mut waiting = VecDeque::with_capacity(self.queue.len());
+        while let Some(waiter) = self.queue.pop_front() {
+            if self.path(waiter.bucket).any(|id| exhausted.contains(&id)) {
+                waiting.push_back(waiter);
+            } else if self.spend(&waiter) {
+                granted.push(waiter.ticket);
+            } else {
+                // Only the lowest: who waits for a torrent's own tokens is not in the line for the global ones.
+                exhausted.extend(self.path(waiter.bucket).find(|id| !self.is_ready(*id)));
+                next_grant = [next_grant, self.ready_at(waiter.bucket)]
+                    .into_iter()
+                    .flatten()
+                    .min();
+                waiting.push_back(waiter);
+            }
+        }
+        self.queue = waiting;
+        (granted, next_grant)
+    }
+
+    /// The requests that were not granted, oldest first.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Ticket> + '_ {
+        self.queue.iter().map(|waiter| waiter.ticket)
+    }
+
+    /// Whether a request was neither granted nor taken back.
+    pub(super) fn is_waiting(&self, ticket: Ticket) -> bool {
+        self.queue
+            .binary_search_by_key(&ticket, |waiter| waiter.ticket)
+            .is_ok()
+    }
+
+    /// Charges a request to its whole path, if no bucket there is in debt.
+    fn spend(&mut self, waiter: &Waiter) -> bool {
+        if !self.path(waiter.bucket).all(|id| self.is_ready(id)) {
+            return false;
+        }
+        let price = i128::try_from(waiter.bytes)
+            .unwrap_or(i128::MAX)
+            .saturating_mul(CREDIT_PER_BYTE);
+        let mut next = Some(waiter.bucket);
+        while let Some(bucket) = next.and_then(|id| self.buckets.get_mut(&id)) {
+            if bucket.rate_bytes_per_sec.is_some() {
+                bucket.credit = bucket.credit.saturating_sub(price);
+            }
+            next = bucket.parent;
+        }
+        true
+    }
+
+    /// A bucket and those above it.
+    fn path(&self, bucket: BucketId) -> impl Iterator<Item = BucketId> + '_ {
+        std::iter::successors(Some(bucket), |id| self.buckets.get(id)?.parent)
+    }
+
+    fn is_ready(&self, id: BucketId) -> bool {
+        self.buckets.get(&id).is_none_or(Bucket::is_ready)
+    }
+
+    /// When the whole path of a bucket is out of debt; `None` for never.
+    fn ready_at(&self, bucket: BucketId) -> Option<Instant> {
+        self.path(bucket)
+            .filter_map(|id| self.buckets.get(&id))
+            .map(Bucket::ready_at)
+            .try_fold(None, |latest: Option<Instant>, at| {
+                at.map(|at| Some(latest.map_or(at, |latest| latest.max(at))))
+            })
+            .flatten()
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+}
+
+#[cfg(test)]
+mod tests;
