@@ -1,0 +1,138 @@
+//! The `.torrent` file as a value. Layer 1, BEP 3 §metainfo files, with BEP 12 (tiers of trackers), 19 (web
+//! seeds), 27 (private), 47 (padding and links) and the version 1 side of BEP 52.
+//!
+//! Nothing in a `.torrent` is trusted: lengths are added with care and must fit the hashes, names are made
+//! safe (see [`FileEntry::path`]), and all sizes are bounded by the constants below. Keys that we do not
+//! know are kept, as the whole file is ([`Metainfo::raw`]).
+//!
+//! - Where a name comes both in an unknown encoding and in UTF-8 (`name.utf-8`, `path.utf-8`), the latter is
+//!   used; else what is not UTF-8 is replaced with U+FFFD.
+//! - Padding is what `attr` calls padding. Names that look like it (`_____padding_file_…`) are ordinary files:
+//!   nobody vouches that they are zeroes.
+//! - Symbolic links without bytes are left out and never created.
+
+mod builder;
+mod error;
+mod names;
+mod parse;
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+pub use builder::{Builder, Content};
+pub use error::MetainfoError;
+
+use crate::geometry::Geometry;
+use crate::id::InfoHash;
+
+/// Most bytes of a `.torrent`: more than a million pieces or files need, little enough to be held in memory.
+pub const MAX_FILE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Most bytes of a piece, 256 MiB: sixteen times what the largest torrents use.
+pub const MAX_PIECE_LENGTH: u32 = 256 * 1024 * 1024;
+
+/// Most files of a torrent, padding included.
+pub const MAX_FILES: usize = 500_000;
+
+/// Most components of a path, the torrent's name included.
+pub const MAX_COMPONENTS: usize = 64;
+
+/// Most bytes of a path below the download folder: `PATH_MAX` is 4096, and the folder needs some.
+pub const MAX_PATH_BYTES: usize = 3072;
+
+/// Which versions of the `info` dictionary a torrent carries (BEP 3, BEP 52 §upgrade path).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MetaVersion {
+    /// Version 1 only.
+    V1,
+    /// Both; we use the version 1 side.
+    Hybrid,
+}
+
+/// One file of a torrent, in the order of the torrent's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileEntry {
+    /// Path below the download folder, made safe: no empty, `.` or `..` component, no separator or NUL in
+    /// one, none longer than a file system takes, no two files of a torrent with the same path, and none where
+    /// another has a folder. The first component is the torrent's name.
+    pub path: Vec<String>,
+    /// Bytes.
+    pub length: u64,
+    /// Filler between files (BEP 47): all zeroes, never written to disk and not shown.
+    pub padding: bool,
+}
+
+/// The `info` dictionary: everything that the info-hash vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Info {
+    /// SHA-1 of the dictionary's own bytes.
+    pub info_hash: InfoHash,
+    /// Which versions the dictionary carries.
+    pub version: MetaVersion,
+    /// Name of the file or of the folder, made safe like the components of [`FileEntry::path`].
+    pub name: String,
+    /// Lengths and pieces.
+    pub geometry: Geometry,
+    /// SHA-1 of each piece, `geometry.piece_count()` of them.
+    pub piece_hashes: Vec<[u8; 20]>,
+    /// The files, padding included, in order; their lengths add up to `geometry.total_length()`.
+    pub files: Vec<FileEntry>,
+    /// Whether this is a folder of files (`files`) or one file (`length`).
+    pub multi_file: bool,
+    /// Only the torrent's own trackers may tell of peers (BEP 27).
+    pub private: bool,
+    /// The bencoded dictionary, byte for byte.
+    pub raw: Arc<[u8]>,
+}
+
+/// A whole `.torrent`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metainfo {
+    /// What the info-hash vouches for.
+    pub info: Info,
+    /// Tracker URLs by tier (BEP 12); a lone `announce` is one tier of one.
+    pub tiers: Vec<Vec<String>>,
+    /// HTTP sources (BEP 19, `url-list`).
+    pub web_seeds: Vec<String>,
+    /// Free text.
+    pub comment: Option<String>,
+    /// Program that made the torrent.
+    pub created_by: Option<String>,
+    /// Seconds since 1970.
+    pub creation_date: Option<i64>,
+    /// The file as it was read, keys that we do not know included: what is saved is what was given.
+    pub raw: Arc<[u8]>,
+}
+
+impl Metainfo {
+    /// All tracker URLs, tier by tier.
+    pub fn announce_urls(&self) -> impl Iterator<Item = &str> {
+        self.tiers.iter().flatten().map(String::as_str)
+    }
+
+    /// The magnet link: info-hash, name and trackers (BEP 9 §magnet URI format).
+    pub fn magnet(&self) -> String {
+        let mut link = format!(
+            "magnet:?xt=urn:btih:{}&dn={}",
+            self.info.info_hash,
+            utf8_percent_encode(&self.info.name, RESERVED)
+        );
+        for url in self.announce_urls() {
+            // Writing to a string does not fail.
+            let _ = write!(link, "&tr={}", utf8_percent_encode(url, RESERVED));
+        }
+        link
+    }
+}
+
+/// Everything but the unreserved characters of RFC 3986 §2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! Names from a `.torrent` made into paths that are safe to create.
+//!
+//! Whoever made the torrent chose its names, so they may aim outside of the download folder, or at each
+//! other. Every name that a Linux file system can hold is kept as it is (backslashes and control characters
+//! too: data that a torrent was made from must be found again under its own name); the rest is changed as
+//! little as makes it safe, always in the same way, so that a torrent finds its files again.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Most bytes of one component that Linux file systems take (`NAME_MAX`).
+const NAME_MAX: usize = 255;
+
+/// Longest ending, dot included, that is kept when a name is shortened: beyond that it is no file type.
+const ENDING_MAX: usize = 32;
+
+/// The text of a name: what is not UTF-8 is replaced with U+FFFD.
+pub(super) fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).into_owned()
+}
+
+/// One component that can be created; `None` for an empty one, which says nothing.
+pub(super) fn component(name: &str) -> Option<String> {
+    match name {
+        "" => None,
+        "." => Some("_".into()),
+        ".." => Some("__".into()),
+        name => Some(shortened(&name.replace(['/', '\0'], "_"), "")),
+    }
+}
+
+/// The name with `suffix` put before its ending, and as much of its middle left out as fits.
+fn shortened(name: &str, suffix: &str) -> String {
+    let (stem, ending) = split_ending(name);
+    let room = NAME_MAX.saturating_sub(suffix.len() + ending.len());
+    format!("{}{suffix}{ending}", &stem[..stem.floor_char_boundary(room)])
+}
+
+/// Splits `a.txt` before its dot. A name that begins with its only dot has no ending.
+fn split_ending(name: &str) -> (&str, &str) {
+    match name.rfind('.') {
+        Some(dot) if dot > 0 && name.len() - dot <= ENDING_MAX => name.split_at(dot),
+        _ => (name, ""),
+    }
+}
+
+/// The folders and files of one torrent, each name given away once. Memory and time are linear in the paths,
+/// whatever they are: folders are numbered rather than keyed by their whole path.
+#[derive(Debug, Default)]
+pub(super) struct NameTree {
+    taken: HashMap<(FolderId, String), Node>,
+    /// Where a folder went whose name was taken by a file.
+    moved: HashMap<(FolderId, String), FolderId>,
+    /// The next number to try for a name that is taken.
+    next_number: HashMap<(FolderId, String), u32>,
+    /// Name of every folder but the root, by its id less one.
+    folder_names: Vec<String>,
+}
+
+/// 0 is the download folder.
+type FolderId = usize;
+
+#[derive(Debug, Clone, Copy)]
+enum Node {
+    File,
+    Folder(FolderId),
+}
+
+impl NameTree {
+    /// The path for the next file: `path` itself unless an earlier file or folder has that name; then
+    /// a number goes before the ending, as in `a (2).txt`. Components must be from [`component`].
+    pub(super) fn place(&mut self, path: &[String]) -> Vec<String> {
+        let Some((name, folders)) = path.split_last() else {
+            return Vec::new();
+        };
+        let mut placed = Vec::with_capacity(path.len());
+        let mut parent = 0;
+        for folder in folders {
+            parent = self.folder(parent, folder);
+            placed.push(self.folder_names[parent - 1].clone());
+        }
+        placed.push(self.claim(parent, name, Node::File));
+        placed
+    }
+
+    fn folder(&mut self, parent: FolderId, name: &str) -> FolderId {
+        let key = (parent, name.to_owned());
+        if let Some(Node::Folder(id)) = self.taken.get(&key) {
+            return *id;
+        }
+        if let Some(id) = self.moved.get(&key) {
+            return *id;
+        }
+        let id = self.folder_names.len() + 1;
+        let claimed = self.claim(parent, name, Node::Folder(id));
+        if claimed != name {
+            self.moved.insert(key, id);
+        }
+        self.folder_names.push(claimed);
+        id
+    }
+
+    fn claim(&mut self, parent: FolderId, name: &str, node: Node) -> String {
+        let mut candidate = name.to_owned();
+        loop {
+            if let Entry::Vacant(free) = self.taken.entry((parent, candidate.clone())) {
+                free.insert(node);
+                return candidate;
+            }
+            // The counter never goes back, so many equal names do not search from 2 each time.
+            let number = self.next_number.entry((parent, name.to_owned())).or_insert(1);
+            *number += 1;
+            candidate = shortened(name, &format!(" ({number})"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_that_would_harm() {
+        let table = [
+            ("plain.txt", Some("plain.txt")),
+            ("Ünïcode ☃", Some("Ünïcode ☃")),
+            ("back\\slash", Some("back\\slash")),
+            ("", None),
+            (".", Some("_")),
+            ("..", Some("__")),
+            ("...", Some("...")),
+            ("/etc/passwd", Some("_etc_passwd")),
+            ("../../x", Some(".._.._x")),
+            ("a\0b", Some("a_b")),
+            ("/", Some("_")),
+        ];
+        for (given, safe) in table {
+            assert_eq!(component(given).as_deref(), safe, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn long_names_keep_their_ending() {
+        let table = [
+            (
+                format!("{}.tar", "n".repeat(300)),
+                format!("{}.tar", "n".repeat(251)),
+            ),
+            ("n".repeat(256), "n".repeat(255)),
+            // Two bytes a letter: never cut through one.
+            (
+                format!("{}.txt", "ü".repeat(200)),
+                format!("{}.txt", "ü".repeat(125)),
+            ),
+            (format!("a.{}", "b".repeat(300)), format!("a.{}", "b".repeat(253))),
+            (format!(".{}", "b".repeat(300)), format!(".{}", "b".repeat(254))),
+        ];
+        for (given, short) in table {
+            assert_eq!(component(&given), Some(short));
+        }
+    }
+
+    #[test]
+    fn names_that_meet() {
+        let table: &[(&[&str], &[&str])] = &[
+            (&["t/a", "t/a"], &["t/a", "t/a (2)"]),
+            (
+                &["t/a.txt", "t/a.txt", "t/a.txt"],
+                &["t/a.txt", "t/a (2).txt", "t/a (3).txt"],
+            ),
+            (&["t/a", "t/a (2)", "t/a"], &["t/a", "t/a (2)", "t/a (3)"]),
+            (&["t/a", "t/a", "t/a (2)"], &["t/a", "t/a (2)", "t/a (2) (2)"]),
+            // A file, then a folder of the same name, which stays one folder.
+            (&["t/a", "t/a/b", "t/a/c"], &["t/a", "t/a (2)/b", "t/a (2)/c"]),
+            // A folder, then a file of the same name.
+            (&["t/a/b", "t/a"], &["t/a/b", "t/a (2)"]),
+            (&["t/x/a", "t/y/a"], &["t/x/a", "t/y/a"]),
+            // The real owner of a name comes after a folder that had to move there.
+            (
+                &["t/a", "t/a/b", "t/a (2)/b"],
+                &["t/a", "t/a (2)/b", "t/a (2)/b (2)"],
+            ),
+        ];
+        for (given, placed) in table {
+            let mut tree = NameTree::default();
+            let split = |path: &str| path.split('/').map(String::from).collect::<Vec<_>>();
+            let got: Vec<_> = given
+                .iter()
+                .map(|path| tree.place(&split(path)).join("/"))
+                .collect();
+            assert_eq!(&got, placed, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn very_many_equal_names_take_no_longer_each() {
+        let mut tree = NameTree::default();
+        let path = ["t".to_owned(), "n".repeat(255)];
+        let all: HashSet<_> = (0..20_000).map(|_| tree.place(&path)).collect();
+        assert_eq!(all.len(), 20_000);
+        assert!(all.iter().all(|path| path[1].len() <= NAME_MAX));
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_files_share_a_path(paths in prop::collection::vec(
+            prop::collection::vec("[ab]( \\(2\\))?", 1..4), 0..40))
+        {
+            let mut tree = NameTree::default();
+            let placed: Vec<_> = paths.iter().map(|path| tree.place(path)).collect();
+            let files: HashSet<_> = placed.iter().collect();
+            prop_assert_eq!(files.len(), paths.len());
+            for path in &placed {
+                for end in 1..path.len() {
+                    prop_assert!(!files.contains(&path[..end].to_vec()), "{path:?} lies below a file");
+                }
+            }
+        }
+
+        #[test]
+        fn components_can_be_created(name in "\\PC{0,300}|[./\0a]{0,4}") {
+            if let Some(safe) = component(&name) {
+                prop_assert!(!safe.is_empty() && safe.len() <= NAME_MAX);
+                prop_assert!(safe != "." && safe != ".." && !safe.contains(['/', '\0']));
+            }
+        }
+    }
+}
