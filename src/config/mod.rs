@@ -1,9 +1,24 @@
-//! `config.toml` as a value: every key, its unit and its default. Layer 1.
+//! `config.toml` as a value: every key, its unit, its range and its default. Layer 1, as are [`value`]'s
+//! checks; [`file`] and [`watch`] read it from the disk and are layer 3.
+//!
+//! A key stands here only with code that obeys it. Three things must stay true, and tests hold them: the
+//! shipped `config.toml` parses to exactly [`Config::default`], it names every key, and a key or value that
+//! we do not know is refused with its line.
+
+mod file;
+mod value;
+mod watch;
 
 use std::path::PathBuf;
 
+use serde::Deserialize;
+
+pub use file::{ConfigError, SHIPPED};
+pub use watch::Watcher;
+
 /// All settings. `Config::default()` is what the shipped `config.toml` says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `[network]`
     pub network: NetworkConfig,
@@ -18,63 +33,85 @@ pub struct Config {
 }
 
 /// `[network]`: how peers and trackers are reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct NetworkConfig {
     /// TCP port for incoming peers; 0 lets the system choose.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 65535>")]
     pub port: u16,
     /// IP address or name of a network interface that everything is bound to; empty: all of them.
+    #[serde(deserialize_with = "value::bind_target")]
     pub bind: String,
     /// Most connections to peers over all torrents.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 1, 20000>")]
     pub max_connections: usize,
     /// Most connections of one torrent.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 1, 20000>")]
     pub max_connections_per_torrent: usize,
 }
 
 /// `[folders]`: where data and state live.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct FolderConfig {
     /// Where downloads go unless told otherwise.
+    #[serde(deserialize_with = "value::path")]
     pub downloads: PathBuf,
     /// Where the session list, the torrents and their resume records are kept.
+    #[serde(deserialize_with = "value::path")]
     pub state: PathBuf,
 }
 
 /// `[memory]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct MemoryConfig {
     /// MiB for blocks that were asked for or wait for the disk.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 1, 16384>")]
     pub buffers_mib: usize,
     /// Files held open at a time.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 8, 65536>")]
     pub open_files: usize,
 }
 
 /// `[transfer]`: how much, with how many.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct TransferConfig {
     /// From how many peers a torrent downloads at a time; 0: from all that let it.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 20000>")]
     pub active_peers: usize,
     /// KiB/s from peers, over all torrents; 0: no limit.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 100000000>")]
     pub download_limit_kib: u64,
     /// KiB/s to peers, over all torrents; 0: no limit.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 100000000>")]
     pub upload_limit_kib: u64,
     /// How many peers of a torrent are served at a time, the optimistic one included.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 1, 1000>")]
     pub upload_slots: usize,
     /// Torrents that download at a time; the others wait in the queue. 0: no limit.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 10000>")]
     pub max_active_downloads: usize,
     /// Whether files get their full size on disk at the start (else they are sparse).
     pub preallocate: bool,
 }
 
 /// `[log]`
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
     /// The log file.
+    #[serde(deserialize_with = "value::path")]
     pub file: PathBuf,
     /// Least severe level that is written.
+    #[serde(deserialize_with = "value::log_level")]
     pub level: log::LevelFilter,
     /// MiB after which the file is renamed and a new one is begun.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 1, 10240>")]
     pub max_mib: u64,
     /// How many renamed files are kept.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 100>")]
     pub keep: usize,
 }
 
@@ -128,5 +165,16 @@ impl Default for LogConfig {
             max_mib: 10,
             keep: 3,
         }
+    }
+}
+
+impl Config {
+    /// The keys whose values differ from those in `new` and that a running client cannot take over.
+    pub fn changes_needing_restart(&self, new: &Self) -> Vec<&'static str> {
+        // The open session and the lock of its folder belong together: neither moves under way.
+        [("folders.state", self.folders.state != new.folders.state)]
+            .into_iter()
+            .filter_map(|(key, changed)| changed.then_some(key))
+            .collect()
     }
 }
