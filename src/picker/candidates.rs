@@ -73,7 +73,7 @@ impl Candidates {
         class.order.push(piece);
         for partition in (availability as usize + 1..class.ends.len()).rev() {
             let first = class.ends[partition - 1] as usize;
-            class.put(class.order[first], hole, &mut self.place);
+            class.shift(first, hole, &mut self.place);
             class.ends[partition] += 1;
             hole = first;
         }
@@ -92,7 +92,7 @@ impl Candidates {
         let mut hole = self.place[piece.get()] as usize;
         for partition in availability as usize..class.ends.len() {
             let last = class.ends[partition] as usize - 1;
-            class.put(class.order[last], hole, &mut self.place);
+            class.shift(last, hole, &mut self.place);
             class.ends[partition] -= 1;
             hole = last;
         }
@@ -161,6 +161,14 @@ impl Class {
         place[piece.get()] = at as u32;
     }
 
+    /// Fills a hole with the piece that stands at `from`, which is then the hole. In a partition without
+    /// pieces both are the same place, and what stands there stands elsewhere already.
+    fn shift(&mut self, from: usize, hole: usize, place: &mut [u32]) {
+        if from != hole {
+            self.put(self.order[from], hole, place);
+        }
+    }
+
     fn swap(&mut self, one: u32, other: u32, place: &mut [u32]) {
         let (a, b) = (self.order[one as usize], self.order[other as usize]);
         self.put(b, one as usize, place);
@@ -203,4 +211,46 @@ fn any_of(pieces: &[PieceIndex], has: &Bitfield, rng: &mut fastrand::Rng) -> Opt
     let (before, after) = pieces.split_at(rng.usize(..pieces.len()));
     let mut from_there = after.iter().chain(before);
     from_there.find(|&&piece| has.has(piece)).copied()
+}
+
+#[cfg(test)]
+impl Candidates {
+    /// Panics unless the lists are what the invariants say, for these wanted pieces and availabilities.
+    pub(super) fn check(&self, priorities: &[Priority], counts: &[u32]) {
+        for (number, class) in self.classes.iter().enumerate() {
+            let mut start = 0;
+            for (availability, &end) in (0..).zip(&class.ends) {
+                for &piece in &class.order[start..end as usize] {
+                    assert_eq!(
+                        counts[piece.get()],
+                        availability,
+                        "{piece} stands in the wrong partition"
+                    );
+                    assert_eq!(
+                        class_of(priorities[piece.get()]),
+                        Some(number),
+                        "{piece} stands in the wrong list"
+                    );
+                    assert!(class.first <= piece.0, "{piece} lies below the first");
+                }
+                start = end as usize;
+            }
+            assert_eq!(start, class.order.len(), "the partitions cover the list");
+            for (at, piece) in (0..).zip(&class.order) {
+                assert_eq!(self.place[piece.get()], at, "place of {piece}");
+            }
+        }
+        let listed: usize = self.classes.iter().map(|class| class.order.len()).sum();
+        assert_eq!(
+            listed,
+            self.place.iter().filter(|&&place| place != NOWHERE).count()
+        );
+        for piece in (0..self.place.len() as u32).map(PieceIndex) {
+            assert_eq!(
+                self.excluded.has(piece),
+                !self.contains(piece),
+                "exclusion of {piece}"
+            );
+        }
+    }
 }

@@ -17,26 +17,20 @@
 //! - `settled` holds the pieces that are verified or not wanted; `missing` and `missing_bytes` count the rest.
 
 mod candidates;
+mod choice;
 mod open;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::bitfield::Bitfield;
 use crate::engine::api::Priority;
-use crate::geometry::{BLOCK_LENGTH, Block, Geometry, PieceIndex};
+use crate::geometry::{Block, Geometry, PieceIndex};
 use crate::peer::link::PeerKey;
 
-use candidates::{Candidates, Rule};
+use candidates::Candidates;
 use open::{NotTaken, OpenPiece};
-
-/// How many pieces are taken at random before the rarest come first.
-const RANDOM_FIRST: u32 = 4;
-
-/// How many blocks may be out at two peers even if a hundredth of the torrent is less.
-const ENDGAME_FLOOR: u64 = 8;
 
 /// What became of a block that a peer sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,7 +141,10 @@ impl Picker {
         self.candidates = Candidates::new(self.geometry.piece_count());
         self.settled = Bitfield::full(self.geometry.piece_count());
         self.missing = Missing::default();
-        for piece in self.geometry.pieces() {
+        // The candidates are cheapest to build from the rarest to the most common.
+        let mut pieces: Vec<_> = self.geometry.pieces().collect();
+        pieces.sort_by_key(|piece| self.counts[piece.get()]);
+        for piece in pieces {
             self.unsettle(piece);
             self.offer(piece);
         }
@@ -218,147 +215,6 @@ impl Picker {
         if let Some(count) = self.counts.get_mut(piece.get()).filter(|count| **count > 0) {
             self.candidates.sink(piece, self.priorities[piece.get()], *count);
             *count -= 1;
-        }
-    }
-
-    // What to ask for.
-
-    /// Appends up to `count` blocks to `out` that this peer shall be asked for, and holds them as asked.
-    ///
-    /// `allowed` restricts the choice to the allowed-fast set while the peer chokes us. `open` is asked before
-    /// a new piece is begun, and takes the memory for it when it agrees.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one question with all that it depends on"
-    )]
-    pub fn pick(
-        &mut self,
-        peer: PeerKey,
-        has: &Bitfield,
-        allowed: Option<&[PieceIndex]>,
-        count: usize,
-        open: &mut dyn FnMut(PieceIndex) -> bool,
-        rng: &mut fastrand::Rng,
-        out: &mut Vec<Block>,
-    ) {
-        let mut request = Request {
-            peer,
-            has,
-            allowed,
-            left: count,
-            out,
-        };
-        let fast = self.fills_a_piece(peer, count);
-        let last_resort = if fast { Affinity::Shared } else { Affinity::Foreign };
-        let may_take = |piece: &PieceIndex| has.has(*piece) && allowed.is_none_or(|set| set.contains(piece));
-        let started = self.started_for(peer, may_take);
-        let (now, later): (Vec<_>, Vec<_>) = started.into_iter().partition(|one| one.affinity < last_resort);
-
-        now.iter().for_each(|one| self.take_from(one.piece, &mut request));
-        while request.left > 0 {
-            let Some(piece) = self.next_new(&request, rng).filter(|&piece| open(piece)) else {
-                break;
-            };
-            self.begin(piece, fast.then_some(peer));
-            self.take_from(piece, &mut request);
-        }
-        later
-            .iter()
-            .for_each(|one| self.take_from(one.piece, &mut request));
-        if request.left > 0 && self.is_endgame() {
-            self.take_again(&mut request);
-        }
-    }
-
-    /// Whether a peer that gets `more` blocks has so much on its way that it should have pieces of its own:
-    /// requests are kept at its bandwidth times its delay, so half a piece means that it is fast.
-    fn fills_a_piece(&self, peer: PeerKey, more: usize) -> bool {
-        let blocks = self.geometry.piece_length().div_ceil(BLOCK_LENGTH) as usize;
-        (self.requested_from(peer) + more) * 2 >= blocks
-    }
-
-    /// The open pieces that a peer may be asked for blocks of, best first: those it works on or that nobody
-    /// does, then by priority, then those that need the fewest blocks to be whole.
-    fn started_for(&self, peer: PeerKey, may_take: impl Fn(&PieceIndex) -> bool) -> Vec<Started> {
-        let free = self.open.iter().filter(|(_, open)| open.free() > 0);
-        let mut started: Vec<_> = free
-            .filter(|(piece, _)| self.is_wanted(**piece) && may_take(piece))
-            .map(|(&piece, open)| Started {
-                affinity: Affinity::of(open, peer),
-                priority: Reverse(self.priorities[piece.get()]),
-                free: open.free(),
-                piece,
-            })
-            .collect();
-        started.sort_unstable();
-        started
-    }
-
-    fn next_new(&mut self, request: &Request<'_>, rng: &mut fastrand::Rng) -> Option<PieceIndex> {
-        let rule = match (self.sequential, self.verified < RANDOM_FIRST) {
-            (true, _) => Rule::InOrder,
-            (false, true) => Rule::Random,
-            (false, false) => Rule::RarestFirst,
-        };
-        let Some(allowed) = request.allowed else {
-            return self.candidates.best(request.has, rule, rng);
-        };
-        let open_to_us = allowed.iter().copied().filter(|&piece| request.has.has(piece));
-        open_to_us
-            .filter(|&piece| self.candidates.contains(piece))
-            .min_by_key(|&piece| {
-                let rarity = if rule == Rule::RarestFirst {
-                    self.counts[piece.get()]
-                } else {
-                    0
-                };
-                (Reverse(self.priorities[piece.get()]), rarity, piece)
-            })
-    }
-
-    fn begin(&mut self, piece: PieceIndex, owner: Option<PeerKey>) {
-        self.withdraw(piece);
-        self.states[piece.get()] = State::Open;
-        let blocks = self.geometry.block_count(piece);
-        self.open.insert(piece, OpenPiece::new(blocks, owner));
-    }
-
-    /// Asks for the free blocks of an open piece, in order: the other side reads ahead in its file.
-    fn take_from(&mut self, piece: PieceIndex, request: &mut Request<'_>) {
-        let Some(open) = self.open.get_mut(&piece) else {
-            return;
-        };
-        while request.left > 0
-            && let Some(number) = open.ask_next(request.peer)
-        {
-            request.push(self.geometry.block(piece, number), &mut self.asked);
-        }
-    }
-
-    /// Whether every missing wanted block was asked for.
-    fn is_endgame(&self) -> bool {
-        let mut open = self.open.iter();
-        self.candidates.is_empty() && open.all(|(&piece, open)| open.free() == 0 || !self.is_wanted(piece))
-    }
-
-    /// Asks for blocks that one other peer was asked for. How many may be out twice is bounded so that no more
-    /// than a hundredth of the torrent comes for nothing.
-    fn take_again(&mut self, request: &mut Request<'_>) {
-        let hundredth = self.geometry.total_length() / u64::from(BLOCK_LENGTH) / 100;
-        let most = hundredth.saturating_sub(self.wasted).max(ENDGAME_FLOOR);
-        for (&piece, open) in &mut self.open {
-            if self.settled.has(piece) || !request.may_take(piece) {
-                continue;
-            }
-            let mut from = 0;
-            while request.left > 0
-                && self.doubled < most
-                && let Some(number) = open.ask_again(from, request.peer)
-            {
-                from = number + 1;
-                self.doubled += 1;
-                request.push(self.geometry.block(piece, number), &mut self.asked);
-            }
         }
     }
 
@@ -563,60 +419,6 @@ impl Picker {
             requested: open.requested(),
             total: open.total(),
         })
-    }
-}
-
-/// One call of [`Picker::pick`].
-struct Request<'a> {
-    peer: PeerKey,
-    has: &'a Bitfield,
-    allowed: Option<&'a [PieceIndex]>,
-    left: usize,
-    out: &'a mut Vec<Block>,
-}
-
-impl Request<'_> {
-    fn may_take(&self, piece: PieceIndex) -> bool {
-        self.has.has(piece) && self.allowed.is_none_or(|set| set.contains(&piece))
-    }
-
-    fn push(&mut self, block: Block, asked: &mut HashMap<PeerKey, Vec<Block>>) {
-        self.left -= 1;
-        self.out.push(block);
-        asked.entry(self.peer).or_default().push(block);
-    }
-}
-
-/// An open piece with blocks to ask for, in the order in which they are preferred.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Started {
-    affinity: Affinity,
-    priority: Reverse<Priority>,
-    free: u32,
-    piece: PieceIndex,
-}
-
-/// How near an open piece is to a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Affinity {
-    /// It began the piece for itself.
-    Own,
-    /// Nobody is asked for any of it.
-    Orphan,
-    /// Anybody's.
-    Shared,
-    /// Another, fast peer began it for itself.
-    Foreign,
-}
-
-impl Affinity {
-    fn of(open: &OpenPiece, peer: PeerKey) -> Self {
-        match open.owner {
-            Some(owner) if owner == peer => Self::Own,
-            _ if open.requested() == 0 => Self::Orphan,
-            Some(_) => Self::Foreign,
-            None => Self::Shared,
-        }
     }
 }
 
