@@ -241,36 +241,4 @@ fn is_past(now: Instant, then: Instant, span: Duration) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nobody_without_interest_and_no_more_than_the_slots() {
-        let now = Instant::now();
-        let candidates: Vec<_> = (0..10).map(|peer| candidate(peer, now)).collect();
-        let mut rng = fastrand::Rng::with_seed(1);
-        assert_eq!(Choker::new(4).rechoke(now, false, &candidates, &mut rng).len(), 4);
-        assert_eq!(Choker::new(0).rechoke(now, true, &candidates, &mut rng), []);
-        let bored: Vec<_> = candidates
-            .into_iter()
-            .map(|one| Candidate {
-                interested: false,
-                ..one
-            })
-            .collect();
-        assert_eq!(Choker::new(4).rechoke(now, true, &bored, &mut rng), []);
-    }
-
-    fn candidate(peer: u64, now: Instant) -> Candidate {
-        Candidate {
-            peer: PeerKey(peer),
-            interested: true,
-            unchoked: false,
-            rate_from_peer: 0,
-            rate_to_peer: 0,
-            connected_at: now,
-            snubbed: false,
-            unchoked_since: None,
-        }
-    }
-}
+mod tests;
