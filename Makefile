@@ -1,0 +1,45 @@
+# The usual ways to use the checkout. `make` alone lists them.
+
+# Where rustup puts cargo, for shells that were opened before.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# Window tests draw on a screen of their own, in software.
+HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
+
+.PHONY: help run build test lint docs unit fmt audit setup setup-test
+
+help: ## This list.
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: build ## Build what changed, and start the window with the settings in config.toml.
+	target/release/dtorrent --config config.toml
+
+build: setup ## Build the programs into target/release.
+	cargo build --release --locked
+
+test: setup-test lint docs unit ## Everything that must pass: format, lints, docs, all tests.
+
+# clippy, check and doc share what they compile; only the tests need machine code.
+lint: setup ## Format and lints, with the window and without it.
+	cargo fmt --check
+	cargo clippy --locked --all-targets --all-features -- -D warnings
+	cargo clippy --locked --no-default-features -- -D warnings
+
+docs: setup ## The documentation of the library, with its links checked, into target/doc.
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
+
+unit: setup-test ## All tests, those with other clients and those of the window included.
+	cargo test --locked --all-features --no-run
+	$(HEADLESS) cargo test --locked --all-features
+
+fmt: ## Format the code.
+	cargo fmt
+
+audit: setup ## Licences, sources and known holes of the dependencies.
+	tools/audit.sh
+
+setup: ## Install the system packages that the programs need, where missing.
+	@tools/setup.sh build
+
+setup-test: ## The same for the tests.
+	@tools/setup.sh test

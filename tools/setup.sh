@@ -1,0 +1,82 @@
+#!/bin/sh
+# Gets a fresh Debian 12 or Ubuntu 24.04 ready: `tools/setup.sh build` for the programs, `tools/setup.sh test`
+# for the tests as well. It installs Debian packages that are missing and nothing else; where all are there,
+# it needs neither rights nor a network. Rust is not installed, only looked for.
+set -eu
+cd "$(dirname "$0")/.."
+
+# A linker, TLS for HTTPS trackers, and the window.
+build_packages="gcc libc6-dev pkg-config libssl-dev ca-certificates libgtk-4-dev libadwaita-1-dev
+    libglib2.0-dev-bin"
+
+# Other clients and trackers to talk to; namespaces and file systems; a screen, a session and eyes for the
+# window.
+test_packages="aria2 e2fsprogs iproute2 opentracker procps python3 python3-libtorrent transmission-cli
+    transmission-daemon util-linux
+    adwaita-icon-theme at-spi2-core dbus fonts-cantarell imagemagick libglib2.0-bin librsvg2-common openbox
+    python3-pyatspi x11-utils xauth xcompmgr xdotool xvfb"
+
+fail() {
+    printf '\n%s\n\n' "$*" >&2
+    exit 1
+}
+
+check_rust() {
+    needed=$(sed -n 's/^rust-version *= *"\(.*\)"$/\1/p' Cargo.toml)
+    how="Install Rust with rustup (see rustup.rs), open a new terminal, and try again."
+    command -v cargo >/dev/null 2>&1 && command -v rustc >/dev/null 2>&1 ||
+        fail "Rust is missing: DTorrent needs version $needed or later. $how"
+    found=$(rustc --version | cut -d ' ' -f 2)
+    oldest=$(printf '%s\n%s\n' "$needed" "${found%%-*}" | sort -V | head -n 1)
+    [ "$oldest" = "$needed" ] ||
+        fail "Rust $found is too old: DTorrent needs $needed or later. Where rustup is there: rustup update." \
+            "Else: $how"
+}
+
+is_installed() {
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+missing_of() {
+    for package in "$@"; do
+        is_installed "$package" || printf '%s ' "$package"
+    done
+}
+
+install_packages() {
+    # shellcheck disable=SC2086 # a list of words
+    missing=$(missing_of $1)
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null 2>&1 ||
+        fail "These packages of your system are needed, and only Debian's can be installed from here: $missing"
+    as_root=
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null 2>&1 ||
+            fail "Packages are missing, and there is no sudo. As root: apt-get install $missing"
+        as_root=sudo
+    fi
+    echo "Installing what is missing: $missing"
+    $as_root apt-get -q update || echo "The lists of packages could not be renewed; trying with the old ones." >&2
+    # shellcheck disable=SC2086
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends $missing ||
+        fail "Installing failed; what apt-get said stands above. On Ubuntu some packages are in 'universe'."
+    stop_new_services "$missing"
+}
+
+# Tests start their own daemons; one that came with a package just now must not hold ports on this machine.
+stop_new_services() {
+    [ -d /run/systemd/system ] || return 0
+    for service in transmission-daemon opentracker; do
+        case " $1 " in
+        *" $service "*) $as_root systemctl disable --now "$service" >/dev/null 2>&1 || true ;;
+        esac
+    done
+}
+
+case "${1:-}" in
+build) install_packages "$build_packages" ;;
+test) install_packages "$build_packages $test_packages" ;;
+*) fail "Usage: tools/setup.sh build|test" ;;
+esac
+check_rust
