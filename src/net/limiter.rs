@@ -81,7 +81,7 @@ impl Limiter {
     }
 
     /// Whether this limit or one above it has a rate.
-    fn is_limited(&self) -> bool {
+    pub(crate) fn is_limited(&self) -> bool {
         self.limited.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.is_limited())
     }
 }

@@ -98,7 +98,8 @@ pub struct PeerCounters {
     pub sent: AtomicU64,
     /// Bytes of blocks sent.
     pub payload_sent: AtomicU64,
-    /// Uploads queued at the writer and not yet sent.
+    /// Uploads queued at the writer and neither sent nor dropped yet. [`super::connection::Connection::send`]
+    /// counts each in as it hands it over; only the writer counts it out.
     pub uploads_queued: AtomicU32,
     /// A [`PeerCommand::Haves`] is on its way, so another one is not needed.
     pub haves_pending: AtomicBool,

@@ -1,0 +1,136 @@
+//! What is to be sent to a peer, and in which order. A machine: layer 2, BEP 3 §peer messages, BEP 6.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::geometry::{Block, Geometry};
+use crate::peer::link::{CompletedLog, PeerCommand, PeerCounters};
+use crate::wire::message::Message;
+
+/// Largest block that is served. Everybody asks for 16 KiB; some old clients asked for up to 128 KiB.
+const MAX_SERVED: u32 = 128 * 1024;
+
+/// The messages and blocks that wait for the socket.
+///
+/// Messages go before blocks, so that neither our requests nor our chokes stand behind megabytes. Until its
+/// data is read from disk a block can be taken back, and it counts in [`PeerCounters::uploads_queued`] until
+/// it is sent or dropped.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    fast: bool,
+    geometry: Geometry,
+    completed: Arc<CompletedLog>,
+    /// Our place in `completed`: the pieces before it were told.
+    cursor: usize,
+    counters: Arc<PeerCounters>,
+    control: Vec<u8>,
+    uploads: VecDeque<Block>,
+}
+
+impl Outbox {
+    /// Nothing to send to a peer that knows of the first `cursor` pieces in `completed`.
+    pub(super) fn new(
+        fast: bool,
+        geometry: Geometry,
+        completed: Arc<CompletedLog>,
+        cursor: usize,
+        counters: Arc<PeerCounters>,
+    ) -> Self {
+        Self {
+            fast,
+            geometry,
+            completed,
+            cursor,
+            counters,
+            control: Vec::new(),
+            uploads: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.control.is_empty() && self.uploads.is_empty()
+    }
+
+    /// Does what the Downloader says.
+    pub(super) fn apply(&mut self, command: PeerCommand) {
+        match command {
+            PeerCommand::Send(messages) => messages.iter().for_each(|message| self.say(message)),
+            PeerCommand::Upload(block) if self.may_serve(block) => self.uploads.push_back(block),
+            PeerCommand::Upload(block) => self.drop_upload(block),
+            PeerCommand::CancelUpload(block) => {
+                if let Some(place) = self.uploads.iter().position(|queued| *queued == block) {
+                    self.uploads.remove(place);
+                    self.drop_upload(block);
+                }
+            }
+            PeerCommand::Choke => {
+                // First the choke, so that the peer does not ask again for what is rejected (BEP 6 §reject).
+                self.say(&Message::Choke);
+                for block in std::mem::take(&mut self.uploads) {
+                    self.drop_upload(block);
+                }
+            }
+            PeerCommand::Haves => self.tell_haves(),
+        }
+    }
+
+    pub(super) fn keep_alive(&mut self) {
+        self.say(&Message::KeepAlive);
+    }
+
+    /// Moves the messages to `control`, which it clears first, and up to `most_blocks` uploads of together
+    /// up to `most_bytes` to `uploads`; at least one if there is any.
+    pub(super) fn take(
+        &mut self,
+        most_blocks: usize,
+        most_bytes: usize,
+        control: &mut Vec<u8>,
+        uploads: &mut Vec<Block>,
+    ) {
+        control.clear();
+        std::mem::swap(control, &mut self.control);
+        uploads.clear();
+        let mut bytes = 0;
+        while let Some(block) = self.uploads.front() {
+            bytes += block.length as usize;
+            if !uploads.is_empty() && (uploads.len() >= most_blocks || bytes > most_bytes) {
+                break;
+            }
+            uploads.extend(self.uploads.pop_front());
+        }
+    }
+
+    /// Takes note that this many uploads are no longer queued.
+    pub(super) fn uploads_done(&self, count: usize) {
+        self.counters
+            .uploads_queued
+            .fetch_sub(count as u32, Ordering::Relaxed);
+    }
+
+    fn say(&mut self, message: &Message) {
+        message.encode(&mut self.control);
+    }
+
+    /// The Downloader has checked this already; what is read from disk is checked where it is read.
+    fn may_serve(&self, block: Block) -> bool {
+        block.length <= MAX_SERVED && self.geometry.contains(block)
+    }
+
+    fn drop_upload(&mut self, block: Block) {
+        self.uploads_done(1);
+        if self.fast {
+            self.say(&Message::RejectRequest(block));
+        }
+    }
+
+    fn tell_haves(&mut self) {
+        // Cleared before the list is read: a piece that comes after this sends a new command.
+        self.counters.haves_pending.swap(false, Ordering::AcqRel);
+        let completed = Arc::clone(&self.completed);
+        for piece in completed.since(self.cursor) {
+            self.say(&Message::Have(piece.0));
+            self.cursor += 1;
+        }
+    }
+}
