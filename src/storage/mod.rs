@@ -1,4 +1,20 @@
 //! Where the bytes of a torrent live: the layout of files over pieces, the cache of open files, the disk
 //! threads, and the record that lets a download go on after a stop. Layer 3 but for `layout`.
 
+mod below;
 pub mod disk;
+mod error;
+#[cfg(test)]
+pub(crate) mod faults;
+pub mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub mod journal;
+pub mod layout;
+mod prepare;
+mod relocate;
+mod store;
+
+pub use error::StorageError;
+pub use prepare::free_space;
+pub use store::Storage;

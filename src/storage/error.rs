@@ -1,0 +1,129 @@
+//! What can go wrong with the files of a torrent.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use crate::geometry::PieceIndex;
+
+/// A failure of the storage. The torrent cannot go on as it is; the message says what to do about it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StorageError {
+    /// The file system took no more bytes, or a quota was reached.
+    #[error("the disk is full: {} could not be written; free some space, and the download goes on", .path.display())]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is still missing would not fit.
+    #[error(
+        "not enough space in {}: {needed} bytes are needed and {free} are free; free some space, or move the \
+         torrent to another folder", .path.display()
+    )]
+    NoSpace {
+        /// The download folder.
+        path: PathBuf,
+        /// Bytes that are still to be written.
+        needed: u64,
+        /// Bytes that are free.
+        free: u64,
+    },
+    /// The file is not there.
+    #[error("{} is missing; put it back or recheck the torrent to fetch it again", .path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file ends before the bytes that were asked for.
+    #[error("{} is shorter than it should be; recheck the torrent to fetch the rest again", .path.display())]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A symbolic link on the way leads out of the download folder.
+    #[error(
+        "{} was not opened: a symbolic link leads out of the download folder; remove the link, or make the \
+         folder that it points to the download folder", .path.display()
+    )]
+    Outside {
+        /// The file as the torrent names it.
+        path: PathBuf,
+    },
+    /// Something else than a file stands where the file should be.
+    #[error("{} is not a regular file; move it out of the way", .path.display())]
+    NotAFile {
+        /// What stands there.
+        path: PathBuf,
+    },
+    /// Data would be moved over a file that exists.
+    #[error("nothing was moved: {} exists already; move it out of the way or choose another folder", .path.display())]
+    Exists {
+        /// The file that is in the way.
+        path: PathBuf,
+    },
+    /// The client is closing in the middle of a move; the data stays where it was.
+    #[error("moving to {} was interrupted; the data stays in its old folder", .path.display())]
+    Interrupted {
+        /// Where it should have gone.
+        path: PathBuf,
+    },
+    /// The trash did not take the files. Nothing is deleted instead.
+    #[error("the trash did not take {}: {source}; nothing was deleted", .path.display())]
+    Trash {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: Arc<trash::Error>,
+    },
+    /// Bytes that the piece does not have.
+    #[error("bytes {begin}+{length} lie outside piece {piece}")]
+    OutOfRange {
+        /// The piece.
+        piece: PieceIndex,
+        /// First byte within it.
+        begin: u32,
+        /// How many.
+        length: u64,
+    },
+    /// Anything else that the system refused.
+    #[error("could not {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+}
+
+impl StorageError {
+    /// Whether there is no room. Such a torrent pauses, and goes on by itself when there is.
+    pub const fn is_disk_full(&self) -> bool {
+        matches!(self, Self::DiskFull { .. } | Self::NoSpace { .. })
+    }
+
+    /// Whether the bytes are simply not there, as opposed to a disk that fails.
+    pub const fn is_absent(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::TooShort { .. })
+    }
+
+    /// Sorts an error of the system by what a person can do about it.
+    pub(super) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        match Errno::from_io_error(&source) {
+            Some(Errno::NOSPC | Errno::DQUOT) => Self::DiskFull { path },
+            Some(Errno::NOENT) => Self::Missing { path },
+            // What `openat2` says of a path that leaves the folder.
+            Some(Errno::XDEV | Errno::LOOP) => Self::Outside { path },
+            Some(Errno::ISDIR) => Self::NotAFile { path },
+            _ => Self::Io {
+                action,
+                path,
+                source: Arc::new(source),
+            },
+        }
+    }
+}

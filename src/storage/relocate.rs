@@ -1,0 +1,297 @@
+//! Moving and removing the files of a torrent. Layer 3; both run on the disk thread for moves.
+//!
+//! A move within one file system renames. Between two it copies everything, syncs it, lets the move take
+//! effect in one step, and only then deletes the old files: whatever fails on the way, all data is readable in
+//! the folder where it was.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+
+use rustix::fs::SeekFrom;
+use rustix::io::Errno;
+
+use super::below::{Access, Folder};
+use super::prepare::free_space;
+use super::{Storage, StorageError};
+use crate::bitfield::Bitfield;
+
+/// How much is copied at a time.
+const COPY_CHUNK: usize = 1024 * 1024;
+
+impl Storage {
+    /// Moves every file of the torrent that exists to the download folder `to`, and then the folders that are
+    /// empty. `interrupt` ends a copy early.
+    ///
+    /// # Errors
+    /// Nothing has moved: files that are in the way are found before the first is touched.
+    pub fn move_to(&self, to: &Path, interrupt: &AtomicBool) -> Result<(), StorageError> {
+        let _no_writes = self.moving.write().unwrap_or_else(PoisonError::into_inner);
+        let from = self.root();
+        if same_folder(&from, to) {
+            return Ok(());
+        }
+        let new = Folder::create(to).map_err(|error| StorageError::new("create", to, error))?;
+        // Also those that we do not have: a download would go on in a file of somebody else.
+        if let Some(name) = self.existing(&new)?.first() {
+            return Err(StorageError::Exists { path: new.full(name) });
+        }
+        let Some(old) = open_if_there(&from)? else {
+            // Nothing was written yet.
+            self.set_root(to);
+            return Ok(());
+        };
+        let names = self.existing(&old)?;
+        if self.rename_all(&names, &old, &new, to)? {
+            log::info!(
+                "moved {} files from {} to {}",
+                names.len(),
+                from.display(),
+                to.display()
+            );
+            return Ok(());
+        }
+        copy_all(&names, &old, &new, to, interrupt)?;
+        self.set_root(to);
+        for name in &names {
+            if let Err(error) = old.remove_file(name) {
+                log::warn!("{} was copied but not removed: {error}", old.full(name).display());
+            }
+        }
+        old.remove_empty_parents(names.iter().copied());
+        log::info!(
+            "copied {} files from {} to {}",
+            names.len(),
+            from.display(),
+            to.display()
+        );
+        Ok(())
+    }
+
+    /// Removes the torrent's own files (see [`Storage::own_files`]) and then the folders that are empty.
+    ///
+    /// # Errors
+    /// The first file that could not be removed; the others are tried all the same. With `trash`, nothing is
+    /// ever deleted: what the trash does not take stays.
+    pub fn remove(&self, verified: &Bitfield, trash: bool) -> Result<(), StorageError> {
+        let _no_writes = self.moving.write().unwrap_or_else(PoisonError::into_inner);
+        let root = self.root();
+        let Some(folder) = open_if_there(&root)? else {
+            return Ok(());
+        };
+        let names: Vec<&Path> = self
+            .own_indices(verified)
+            .map(|index| self.layout.files()[index.get()].path.as_path())
+            .collect();
+        self.cache.forget(self.owner);
+        let result = if trash {
+            trash_all(&folder, &names)
+        } else {
+            delete_all(&folder, &names)
+        };
+        folder.remove_empty_parents(self.layout.files().iter().map(|file| file.path.as_path()));
+        result
+    }
+
+    /// The names of the files that exist.
+    fn existing(&self, folder: &Folder) -> Result<Vec<&Path>, StorageError> {
+        let mut names = Vec::new();
+        for file in self.layout.files() {
+            if exists(folder, &file.path)? {
+                names.push(file.path.as_path());
+            }
+        }
+        Ok(names)
+    }
+
+    /// Renames everything. `false`: the folders are on different file systems, and nothing has changed.
+    fn rename_all(
+        &self,
+        names: &[&Path],
+        old: &Folder,
+        new: &Folder,
+        to: &Path,
+    ) -> Result<bool, StorageError> {
+        // Readers wait for as long as it takes to rename: they must not look where a file was.
+        let mut root = self.root_lock_mut();
+        for (done, name) in names.iter().enumerate() {
+            let Err(error) = new.make_parents(name).and_then(|()| old.rename(name, new)) else {
+                continue;
+            };
+            for name in &names[..done] {
+                if let Err(error) = new.rename(name, old) {
+                    log::error!("{} could not be moved back: {error}", new.full(name).display());
+                }
+            }
+            new.remove_empty_parents(names.iter().copied());
+            return match Errno::from_io_error(&error) {
+                Some(Errno::XDEV) => Ok(false),
+                _ => Err(StorageError::new("move", &old.full(name), error)),
+            };
+        }
+        *root = to.to_owned();
+        drop(root);
+        old.remove_empty_parents(names.iter().copied());
+        Ok(true)
+    }
+
+    /// Lets a move take effect: from here on every file is opened in the new folder.
+    fn set_root(&self, to: &Path) {
+        let mut root = self.root_lock_mut();
+        *root = to.to_owned();
+        self.cache.forget(self.owner);
+    }
+}
+
+fn open_if_there(path: &Path) -> Result<Option<Folder>, StorageError> {
+    match Folder::open(path) {
+        Ok(folder) => Ok(Some(folder)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StorageError::new("open", path, error)),
+    }
+}
+
+fn exists(folder: &Folder, name: &Path) -> Result<bool, StorageError> {
+    folder
+        .exists(name)
+        .map_err(|error| StorageError::new("look at", &folder.full(name), error))
+}
+
+fn same_folder(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Copies everything and syncs it; on failure the copies are removed again.
+fn copy_all(
+    names: &[&Path],
+    old: &Folder,
+    new: &Folder,
+    to: &Path,
+    interrupt: &AtomicBool,
+) -> Result<(), StorageError> {
+    let free = free_space(to)?;
+    let needed = names
+        .iter()
+        .filter_map(|name| old.metadata(name).ok())
+        .map(|found| std::os::unix::fs::MetadataExt::blocks(&found) * 512)
+        .sum();
+    if needed > free {
+        return Err(StorageError::NoSpace {
+            path: to.to_owned(),
+            needed,
+            free,
+        });
+    }
+    let mut copied: Vec<&Path> = Vec::new();
+    let result = names.iter().try_for_each(|name| {
+        let source = old
+            .file(name, Access::Read)
+            .map_err(|error| StorageError::new("open", &old.full(name), error))?;
+        let target = new
+            .make_parents(name)
+            .and_then(|()| new.file(name, Access::CreateNew))
+            .map_err(|error| StorageError::new("create", &new.full(name), error))?;
+        copied.push(name);
+        let finished = copy_data(&source, &target, interrupt)
+            .and_then(|finished| new.sync_parents(name).map(|()| finished))
+            .map_err(|error| StorageError::new("copy to", &new.full(name), error))?;
+        let interrupted = || StorageError::Interrupted { path: to.to_owned() };
+        finished.then_some(()).ok_or_else(interrupted)
+    });
+    if result.is_err() {
+        for name in &copied {
+            if let Err(error) = new.remove_file(name) {
+                log::warn!("{} is left from a failed move: {error}", new.full(name).display());
+            }
+        }
+        new.remove_empty_parents(names.iter().copied());
+    }
+    result
+}
+
+/// Copies what a file holds, its holes as holes, and syncs it. `false`: interrupted.
+fn copy_data(source: &File, target: &File, interrupt: &AtomicBool) -> io::Result<bool> {
+    let length = source.metadata()?.len();
+    target.set_len(length)?;
+    let mut buffer = vec![0; COPY_CHUNK];
+    let mut at = 0;
+    while at < length {
+        at = match rustix::fs::seek(source, SeekFrom::Data(at)) {
+            Ok(data) => data,
+            Err(Errno::NXIO) => break,
+            Err(_) => at,
+        };
+        let end = rustix::fs::seek(source, SeekFrom::Hole(at))
+            .unwrap_or(length)
+            .min(length);
+        while at < end {
+            if interrupt.load(Ordering::Relaxed) {
+                return Ok(false);
+            }
+            let chunk = &mut buffer[..COPY_CHUNK.min((end - at) as usize)];
+            source.read_exact_at(chunk, at)?;
+            target.write_all_at(chunk, at)?;
+            at += chunk.len() as u64;
+        }
+    }
+    target.sync_all()?;
+    Ok(true)
+}
+
+fn delete_all(folder: &Folder, names: &[&Path]) -> Result<(), StorageError> {
+    let mut result = Ok(());
+    for name in names {
+        if let Err(error) = folder.remove_file(name) {
+            result = result.and(Err(StorageError::new("delete", &folder.full(name), error)));
+        }
+    }
+    result
+}
+
+/// Hands the files to the trash: a folder that holds nothing else as a whole, so that it can be restored as
+/// one, else file by file.
+fn trash_all(folder: &Folder, names: &[&Path]) -> Result<(), StorageError> {
+    // A folder that took the place of a file would go with all that is in it.
+    let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|found| found.is_file());
+    let own: HashSet<PathBuf> = names
+        .iter()
+        .map(|name| folder.full(name))
+        .filter(is_file)
+        .collect();
+    let tops: HashSet<PathBuf> = names
+        .iter()
+        .filter(|name| name.components().count() > 1)
+        .filter_map(|name| Some(folder.full(Path::new(name.components().next()?.as_os_str()))))
+        .filter(|top| holds_only(top, &own))
+        .collect();
+    let single = own
+        .iter()
+        .filter(|path| !tops.iter().any(|top| path.starts_with(top)));
+    let mut result = Ok(());
+    for path in tops.iter().chain(single) {
+        if let Err(source) = trash::delete(path) {
+            result = result.and(Err(StorageError::Trash {
+                path: path.clone(),
+                source: Arc::new(source),
+            }));
+        }
+    }
+    result
+}
+
+/// Whether a folder (no link to one) holds, at any depth, no file but these. What cannot be read counts as
+/// somebody else's.
+fn holds_only(folder: &Path, own: &HashSet<PathBuf>) -> bool {
+    let is_folder = folder.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let Ok(entries) = folder.read_dir() else {
+        return false;
+    };
+    is_folder
+        && entries.into_iter().all(|entry| {
+            entry.is_ok_and(|entry| own.contains(&entry.path()) || holds_only(&entry.path(), own))
+        })
+}
