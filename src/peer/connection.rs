@@ -25,7 +25,7 @@ use super::link::{CloseReason, CompletedLog, PeerBatch, PeerCommand, PeerCounter
 use crate::geometry::{Geometry, PieceIndex};
 use crate::memory::BlockPool;
 use crate::net::limiter::Limiter;
-use crate::storage::disk::Storage;
+use crate::storage::Storage;
 use crate::wire::message::FrameLimits;
 
 mod assembler;
