@@ -19,6 +19,7 @@ pub mod wire;
 // Layers 2 and 3, by subject.
 pub mod choker;
 pub mod engine;
+pub mod hashing;
 pub mod logging;
 pub mod memory;
 pub mod net;
