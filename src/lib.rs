@@ -18,6 +18,7 @@ pub mod wire;
 
 // Layers 2 and 3, by subject.
 pub mod choker;
+pub mod create;
 pub mod engine;
 pub mod hashing;
 pub mod logging;

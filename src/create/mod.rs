@@ -1,0 +1,309 @@
+//! From a file or folder to a `.torrent`. Layer 3, BEP 3 §metainfo files.
+//!
+//! What goes in, so that the same data always makes the same info-hash:
+//!
+//! - every file below the folder, hidden and empty ones too, each folder's entries in the order of their
+//!   bytes (the order of BEP 52, so a hybrid can be made of it later); empty folders cannot be expressed;
+//! - links are followed, to files and to folders, as other programs do: the torrent carries what they
+//!   lead to. One that leads nowhere, or into a folder that it lies in, is refused;
+//! - devices, sockets and pipes are refused, as are names that are not UTF-8: a torrent cannot name them;
+//! - data that changes while it is hashed is noticed and refused.
+
+mod save;
+mod scan;
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+pub use save::{Existing, save};
+
+use self::scan::{Scan, ScannedFile};
+use crate::geometry::{Geometry, PieceIndex};
+use crate::hashing;
+use crate::metainfo::{Builder, Content, MAX_FILES, MAX_PIECE_LENGTH, Metainfo, MetainfoError};
+
+/// Smallest piece that we make: a block, and the least that some clients accept.
+pub const MIN_PIECE_LENGTH: u32 = 16 * 1024;
+
+/// Largest piece that is chosen unasked: a damaged piece is fetched again whole.
+const MAX_CHOSEN_LENGTH: u32 = 16 * 1024 * 1024;
+
+/// The chosen piece length gives at most this many pieces, and more than half of it.
+const CHOSEN_PIECES: u64 = 2000;
+
+/// What to make a torrent of, and what to write into it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CreateOptions {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Bytes of a piece: a power of two, [`MIN_PIECE_LENGTH`]`..=`[`MAX_PIECE_LENGTH`]. `None`: see
+    /// [`choose_piece_length`].
+    pub piece_length: Option<u32>,
+    /// Tracker URLs by tier.
+    pub trackers: Vec<Vec<String>>,
+    /// HTTP sources.
+    pub web_seeds: Vec<String>,
+    /// Free text.
+    pub comment: Option<String>,
+    /// Only the torrent's own trackers may tell of peers.
+    pub private: bool,
+}
+
+/// Why no torrent was made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// A file or folder cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A device, socket or pipe.
+    #[error("{} is neither a file nor a folder; move it out of the way and try again", .0.display())]
+    Special(PathBuf),
+    /// A name that a torrent cannot hold.
+    #[error("the name of {} is not valid UTF-8; rename it and try again", .0.display())]
+    Name(PathBuf),
+    /// The path is a root, which has no name.
+    #[error("{} has no name that a torrent could take; choose a folder inside of it", .0.display())]
+    NoName(PathBuf),
+    /// A link leads to a folder that it lies in.
+    #[error("{} leads back into a folder that it lies in; remove the link and try again", .0.display())]
+    Loop(PathBuf),
+    /// A folder without files.
+    #[error("{} holds no files, so there is nothing to share", .0.display())]
+    NoFiles(PathBuf),
+    /// All files are empty. Other clients refuse such a torrent.
+    #[error("{} holds no data: a torrent needs at least one byte", .0.display())]
+    NoData(PathBuf),
+    /// More than [`MAX_FILES`].
+    #[error("{} holds more than {MAX_FILES} files; share its folders one by one", .0.display())]
+    TooManyFiles(PathBuf),
+    /// A file became longer, shorter or newer.
+    #[error("{} changed while it was read; wait until nothing writes to it and try again", .0.display())]
+    Changed(PathBuf),
+    /// A piece length that other clients refuse.
+    #[error(
+        "a piece of {0} bytes is not possible: use a power of two, {MIN_PIECE_LENGTH} to {MAX_PIECE_LENGTH}"
+    )]
+    PieceLength(u32),
+    /// Something that is no URL.
+    #[error("{0:?} is not a URL of a {1}, such as {2}")]
+    Url(String, &'static str, &'static str),
+    /// Too large for a `.torrent`: too many pieces, or paths that are too long.
+    #[error("no torrent can be made of this: {0}; larger pieces or fewer files help")]
+    Metainfo(#[from] MetainfoError),
+    /// The flag was set.
+    #[error("stopped before the torrent was complete")]
+    Cancelled,
+    /// The output is there already and was not to be replaced.
+    #[error("{} exists already and was left as it is", .0.display())]
+    Exists(PathBuf),
+    /// The output cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The output.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+/// Reads the file or folder and makes its torrent, with the present time as its date. Hashing uses all cores.
+///
+/// `progress(hashed, total)` in bytes is called after each piece, from several threads, and may come out of
+/// order. When `cancelled` is set this returns soon, with [`CreateError::Cancelled`].
+///
+/// # Errors
+/// See [`CreateError`]. What can be known before the data is read is refused before that.
+pub fn create(
+    options: &CreateOptions,
+    progress: impl Fn(u64, u64) + Sync,
+    cancelled: &AtomicBool,
+) -> Result<Metainfo, CreateError> {
+    check_urls(options)?;
+    let scan = scan::scan(&options.path, cancelled)?;
+    let piece_length = options
+        .piece_length
+        .unwrap_or_else(|| choose_piece_length(scan.total));
+    if !piece_length.is_power_of_two() || !(MIN_PIECE_LENGTH..=MAX_PIECE_LENGTH).contains(&piece_length) {
+        return Err(CreateError::PieceLength(piece_length));
+    }
+    let geometry = Geometry::new(scan.total, piece_length).ok_or(MetainfoError::TotalLength)?;
+    let mut builder = builder(options, &scan, geometry);
+    // With hashes of zeroes first: what would be refused in the end is refused before hours of hashing.
+    builder.build()?;
+    builder.piece_hashes = hash(&scan, geometry, &progress, cancelled)?;
+    Ok(builder.build()?)
+}
+
+/// The power of two that cuts this many bytes into 1000 to 2000 pieces, within 16 KiB to 16 MiB: small enough
+/// that peers soon have something to share, large enough that the `.torrent` stays small.
+pub fn choose_piece_length(total: u64) -> u32 {
+    let mut length = MIN_PIECE_LENGTH;
+    while length < MAX_CHOSEN_LENGTH && total.div_ceil(u64::from(length)) > CHOSEN_PIECES {
+        length *= 2;
+    }
+    length
+}
+
+fn builder(options: &CreateOptions, scan: &Scan, geometry: Geometry) -> Builder {
+    let content = match &scan.files[..] {
+        [file] if !scan.folder => Content::File(file.length),
+        files => Content::Folder(
+            files
+                .iter()
+                .map(|file| (file.path.clone(), file.length))
+                .collect(),
+        ),
+    };
+    let hashes = vec![[0; 20]; geometry.piece_count() as usize];
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Builder {
+        tiers: options.trackers.clone(),
+        web_seeds: options.web_seeds.clone(),
+        comment: options.comment.clone(),
+        private: options.private,
+        creation_date: now.ok().and_then(|now| i64::try_from(now.as_secs()).ok()),
+        ..Builder::new(scan.name.clone(), content, geometry.piece_length(), hashes)
+    }
+}
+
+fn hash(
+    scan: &Scan,
+    geometry: Geometry,
+    progress: &(impl Fn(u64, u64) + Sync),
+    cancelled: &AtomicBool,
+) -> Result<Vec<[u8; 20]>, CreateError> {
+    // A piece is set once by whichever thread hashed it: the lock is held for twenty bytes at a time.
+    let hashes = Mutex::new(vec![[0; 20]; geometry.piece_count() as usize]);
+    let failure = OnceLock::new();
+    let hashed = AtomicU64::new(0);
+    let read = |piece: PieceIndex, begin: u32, buffer: &mut [u8]| match failure.get() {
+        // One failure is enough: the pieces that are left end at once.
+        Some(_) => Err(None),
+        None => scan
+            .read(geometry.piece_offset(piece) + u64::from(begin), buffer)
+            .map_err(Some),
+    };
+    let on_piece = |piece: PieceIndex, result| match result {
+        Ok(digest) => {
+            hashes.lock().unwrap_or_else(PoisonError::into_inner)[piece.get()] = digest;
+            let size = u64::from(geometry.piece_size(piece));
+            progress(
+                hashed.fetch_add(size, Ordering::Relaxed) + size,
+                geometry.total_length(),
+            );
+        }
+        Err(Some(error)) => {
+            // Later failures are most often the same one.
+            let _ = failure.set(error);
+        }
+        Err(None) => {}
+    };
+    let complete = hashing::hash_pieces(geometry, hashing::all_cores(), read, on_piece, cancelled);
+    if let Some(error) = failure.into_inner() {
+        return Err(error);
+    }
+    if !complete {
+        return Err(CreateError::Cancelled);
+    }
+    scan.files.iter().try_for_each(ScannedFile::check_unchanged)?;
+    Ok(hashes.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Scan {
+    /// Fills the buffer with the bytes of the torrent from `start` on. Files are opened for each call: that
+    /// costs nothing beside the hashing of what is read, and nothing is held open.
+    fn read(&self, start: u64, buffer: &mut [u8]) -> Result<(), CreateError> {
+        // The last file that begins at or before `start`: empty ones before it hold nothing of this.
+        let first = self
+            .files
+            .partition_point(|file| file.start <= start)
+            .saturating_sub(1);
+        let mut filled = 0;
+        for file in &self.files[first..] {
+            let within = (start + filled as u64).saturating_sub(file.start);
+            let length = file
+                .length
+                .saturating_sub(within)
+                .min((buffer.len() - filled) as u64) as usize;
+            if length > 0 {
+                file.read(within, &mut buffer[filled..filled + length])?;
+                filled += length;
+            }
+            if filled == buffer.len() {
+                break;
+            }
+        }
+        debug_assert_eq!(filled, buffer.len(), "the files are as long as the torrent");
+        Ok(())
+    }
+}
+
+impl ScannedFile {
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), CreateError> {
+        let read = File::open(&self.source).and_then(|file| file.read_exact_at(buffer, offset));
+        read.map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => CreateError::Changed(self.source.clone()),
+            _ => CreateError::Read {
+                path: self.source.clone(),
+                source,
+            },
+        })
+    }
+
+    /// Whether the file is as it was when it was scanned: written to in between, it may fit none of its hashes.
+    fn check_unchanged(&self) -> Result<(), CreateError> {
+        let now = self.source.metadata();
+        let now = now.map_err(|source| CreateError::Read {
+            path: self.source.clone(),
+            source,
+        })?;
+        if now.len() == self.length && now.modified().ok() == self.modified {
+            Ok(())
+        } else {
+            Err(CreateError::Changed(self.source.clone()))
+        }
+    }
+}
+
+fn check_urls(options: &CreateOptions) -> Result<(), CreateError> {
+    let is_url = |url: &str, schemes: &[&str]| {
+        let parts = url.split_once("://");
+        let clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
+        clean
+            && parts.is_some_and(|(scheme, rest)| {
+                !rest.is_empty() && schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+            })
+    };
+    for url in options.trackers.iter().flatten() {
+        if !is_url(url, &["http", "https", "udp", "ws", "wss"]) {
+            return Err(CreateError::Url(
+                url.clone(),
+                "tracker",
+                "http://tracker.example/announce",
+            ));
+        }
+    }
+    for url in &options.web_seeds {
+        if !is_url(url, &["http", "https", "ftp"]) {
+            return Err(CreateError::Url(
+                url.clone(),
+                "web seed",
+                "https://example.org/files/",
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
