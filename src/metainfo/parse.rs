@@ -153,9 +153,15 @@ fn listed_file(
     entry: Dict<'_>,
     tree: &mut NameTree,
 ) -> Result<Option<FileEntry>, MetainfoError> {
-    let length = entry.int("length").and_then(|length| u64::try_from(length).ok());
-    let length = length.ok_or(MetainfoError::FileLength(number))?;
     let attributes = entry.bytes("attr").unwrap_or_default();
+    let link = attributes.contains(&b'l');
+    let length = match entry.get("length") {
+        None if link => Some(0),
+        length => length
+            .and_then(Value::as_int)
+            .and_then(|length| u64::try_from(length).ok()),
+    };
+    let length = length.ok_or(MetainfoError::FileLength(number))?;
     if attributes.contains(&b'p') {
         // Its name means nothing, many carry the same one, and it is never written.
         let path = vec![name.to_owned(), ".pad".to_owned(), number.to_string()];
@@ -166,7 +172,7 @@ fn listed_file(
         }));
     }
     let path = path_of(number, name, entry)?;
-    if attributes.contains(&b'l') && length == 0 {
+    if link && length == 0 {
         return Ok(None);
     }
     Ok(Some(FileEntry {
