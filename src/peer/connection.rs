@@ -53,6 +53,17 @@ pub trait BlockSource: Send + Sync + fmt::Debug {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
 }
 
+impl BlockSource for Storage {
+    fn read_block(
+        &self,
+        piece: PieceIndex,
+        begin: u32,
+        into: &mut [u8],
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.read(piece, begin, into)?)
+    }
+}
+
 /// What a connection is made of.
 #[derive(Debug)]
 pub struct ConnectionSetup<S = Storage> {
