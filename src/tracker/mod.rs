@@ -1,3 +1,22 @@
-//! Trackers: the codecs for both directions, the tiers of a torrent, and the thread that announces.
+//! Trackers: the codecs for both directions, the tiers of a torrent, and the threads that announce.
+//!
+//! | module | layer | what |
+//! |---|---|---|
+//! | [`announce`] | 1 | what an announce and a scrape say, whatever carries them |
+//! | [`compact`] | 1 | peers as 6 or 18 bytes (BEP 23, BEP 7) |
+//! | [`http`] | 1 | requests as URLs, answers as bencode (BEP 3, BEP 48) |
+//! | [`udp`] | 1 | the datagrams of BEP 15 and BEP 41 |
+//! | [`tiers`] | 2 | which tracker of a torrent is asked what, and when (BEP 12) |
+//! | [`exchange`] | 2 | UDP exchanges under way: connect, announce, retransmission |
+//! | [`queue`] | 2 | which of the waiting requests may run, so that no tracker starves another |
+//! | [`fetch`], [`client`] | 3 | the HTTP client; the announcer's threads |
 
+pub mod announce;
 pub mod client;
+pub mod compact;
+pub mod exchange;
+mod fetch;
+pub mod http;
+mod queue;
+pub mod tiers;
+pub mod udp;

@@ -1,0 +1,283 @@
+//! UDP exchanges under way: connect, then announce, with what is lost sent again. Layer 2, BEP 15.
+//!
+//! Departures from the times of BEP 15, which would let a dead tracker stand for over an hour: a request is
+//! sent again after [`RESEND_FIRST`], doubled each time, and the exchange fails after [`TIME_LIMIT`]. The
+//! waits between *exchanges* ([`super::tiers`]) grow to half an hour, so a tracker that is down still receives
+//! less than it would by the letter.
+//!
+//! A tracker with several addresses is tried at one after the other, each time something is sent again, until
+//! one has answered the connect request.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::announce::{AnnounceRequest, AnnounceResponse};
+use super::udp::{Request, Response};
+
+/// Wait before a request is sent again for the first time.
+pub const RESEND_FIRST: Duration = Duration::from_secs(3);
+/// After so long an exchange has failed.
+pub const TIME_LIMIT: Duration = Duration::from_secs(20);
+/// How long a connection id is used (BEP 15 §connect: one minute after it was received).
+const CONNECTION_LIFE: Duration = Duration::from_secs(60);
+/// How many connection ids are remembered; the oldest are forgotten.
+const MAX_CONNECTIONS: usize = 256;
+
+/// Why an exchange failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeError {
+    /// Nothing came back in time.
+    #[error("the tracker did not answer within {} seconds", TIME_LIMIT.as_secs())]
+    Timeout,
+    /// The tracker refused.
+    #[error("the tracker says: {0}")]
+    Refused(String),
+    /// The tracker's name has no address.
+    #[error("the tracker's name has no address")]
+    NoAddress,
+    /// No datagram could be sent to any of its addresses.
+    #[error("nothing can be sent to the tracker: {0}")]
+    Send(String),
+}
+
+/// A datagram to be sent, of the exchange `key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// For [`Exchanges::on_send_failed`].
+    pub key: u64,
+    /// To whom.
+    pub to: SocketAddr,
+    /// What.
+    pub datagram: Vec<u8>,
+}
+
+/// An exchange that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What [`Exchanges::start`] was given.
+    pub key: u64,
+    /// How.
+    pub result: Result<AnnounceResponse, ExchangeError>,
+}
+
+#[derive(Debug)]
+struct Exchange {
+    announce: Box<AnnounceRequest>,
+    url_data: Vec<u8>,
+    addrs: Vec<SocketAddr>,
+    /// Which of `addrs` is asked.
+    at: usize,
+    connection: Option<u64>,
+    transaction: u32,
+    resend: Instant,
+    wait: Duration,
+    deadline: Instant,
+    /// Addresses in a row to which nothing could be sent.
+    unsendable: usize,
+}
+
+/// Every exchange under way.
+#[derive(Debug, Default)]
+pub struct Exchanges {
+    exchanges: BTreeMap<u64, Exchange>,
+    connections: HashMap<SocketAddr, (u64, Instant)>,
+    connection_order: VecDeque<SocketAddr>,
+    outgoing: Vec<Outgoing>,
+    ended: Vec<Ended>,
+}
+
+impl Exchanges {
+    /// Starts an exchange with the tracker at `addrs`. `key` is the caller's name for it and must not be
+    /// that of another one.
+    pub fn start(
+        &mut self,
+        key: u64,
+        announce: Box<AnnounceRequest>,
+        url_data: Vec<u8>,
+        addrs: Vec<SocketAddr>,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) {
+        let Some(&first) = addrs.first() else {
+            self.end(key, Err(ExchangeError::NoAddress));
+            return;
+        };
+        let exchange = Exchange {
+            announce,
+            url_data,
+            addrs,
+            at: 0,
+            connection: self.connection_to(first, now),
+            transaction: rng.u32(..),
+            resend: now,
+            wait: RESEND_FIRST,
+            deadline: now + TIME_LIMIT,
+            unsendable: 0,
+        };
+        self.exchanges.insert(key, exchange);
+        self.send(key, now);
+    }
+
+    /// A datagram has come. What belongs to no exchange, comes from the wrong address or makes no sense is
+    /// ignored: anybody can send datagrams.
+    pub fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Instant, rng: &mut fastrand::Rng) {
+        let Ok(response) = Response::decode(bytes, from.is_ipv6()) else { return };
+        let transaction = response.transaction();
+        let Some((&key, exchange)) = self
+            .exchanges
+            .iter_mut()
+            .find(|(_, exchange)| exchange.transaction == transaction && exchange.addr() == Some(from))
+        else {
+            return;
+        };
+        match response {
+            Response::Connect { connection, .. } if exchange.connection.is_none() => {
+                exchange.connection = Some(connection);
+                exchange.transaction = rng.u32(..);
+                exchange.wait = RESEND_FIRST;
+                self.remember(from, connection, now);
+                self.send(key, now);
+            }
+            Response::Announce {
+                interval,
+                leechers,
+                seeds,
+                peers,
+                ..
+            } if exchange.connection.is_some() => {
+                let response = AnnounceResponse {
+                    interval,
+                    seeds: Some(seeds),
+                    leechers: Some(leechers),
+                    peers,
+                    ..AnnounceResponse::default()
+                };
+                self.end(key, Ok(response));
+            }
+            Response::Error { message, .. } => {
+                // The id may have been the trouble: the next exchange asks for a fresh one.
+                self.connections.remove(&from);
+                self.end(key, Err(ExchangeError::Refused(message)));
+            }
+            _ => {}
+        }
+    }
+
+    /// A datagram could not be sent: the next address is tried at once, until none is left.
+    pub fn on_send_failed(&mut self, key: u64, error: String, now: Instant) {
+        let Some(exchange) = self.exchanges.get_mut(&key) else { return };
+        exchange.unsendable += 1;
+        if exchange.unsendable >= exchange.addrs.len() {
+            self.end(key, Err(ExchangeError::Send(error)));
+            return;
+        }
+        exchange.connection = None;
+        exchange.at = (exchange.at + 1) % exchange.addrs.len();
+        self.send(key, now);
+    }
+
+    /// Sends again what is due, and ends what took too long.
+    pub fn on_tick(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        let due: Vec<u64> = self
+            .exchanges
+            .iter()
+            .filter(|(_, exchange)| exchange.time() <= now)
+            .map(|(&key, _)| key)
+            .collect();
+        for key in due {
+            let Some(exchange) = self.exchanges.get_mut(&key) else { continue };
+            if exchange.deadline <= now {
+                self.end(key, Err(ExchangeError::Timeout));
+                continue;
+            }
+            exchange.unsendable = 0;
+            if exchange.connection.is_none() {
+                exchange.at = (exchange.at + 1) % exchange.addrs.len();
+            } else if exchange.resend + CONNECTION_LIFE <= now {
+                exchange.connection = None;
+            }
+            exchange.transaction = rng.u32(..);
+            self.send(key, now);
+        }
+    }
+
+    /// When [`Self::on_tick`] has something to do.
+    pub fn next_tick(&self) -> Option<Instant> {
+        self.exchanges.values().map(Exchange::time).min()
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_idle(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+
+    /// Forgets the connection ids: they belong to the socket that they were asked for from.
+    pub fn forget_connections(&mut self) {
+        self.connections.clear();
+        self.connection_order.clear();
+    }
+
+    /// The datagrams to be sent now.
+    pub fn take_outgoing(&mut self) -> Vec<Outgoing> {
+        std::mem::take(&mut self.outgoing)
+    }
+
+    /// The exchanges that have ended since the last call.
+    pub fn take_ended(&mut self) -> Vec<Ended> {
+        std::mem::take(&mut self.ended)
+    }
+
+    fn send(&mut self, key: u64, now: Instant) {
+        let Some(exchange) = self.exchanges.get_mut(&key) else { return };
+        let Some(to) = exchange.addr() else { return };
+        let transaction = exchange.transaction;
+        let request = match exchange.connection {
+            None => Request::Connect { transaction },
+            Some(connection) => Request::Announce {
+                connection,
+                transaction,
+                announce: exchange.announce.clone(),
+                url_data: exchange.url_data.clone(),
+            },
+        };
+        exchange.resend = now + exchange.wait;
+        exchange.wait *= 2;
+        self.outgoing.push(Outgoing {
+            key,
+            to,
+            datagram: request.encode(),
+        });
+    }
+
+    fn end(&mut self, key: u64, result: Result<AnnounceResponse, ExchangeError>) {
+        self.exchanges.remove(&key);
+        self.ended.push(Ended { key, result });
+    }
+
+    fn connection_to(&self, addr: SocketAddr, now: Instant) -> Option<u64> {
+        let &(connection, received) = self.connections.get(&addr)?;
+        (now < received + CONNECTION_LIFE).then_some(connection)
+    }
+
+    fn remember(&mut self, addr: SocketAddr, connection: u64, now: Instant) {
+        if self.connections.insert(addr, (connection, now)).is_none() {
+            self.connection_order.push_back(addr);
+        }
+        if self.connection_order.len() > MAX_CONNECTIONS
+            && let Some(oldest) = self.connection_order.pop_front()
+        {
+            self.connections.remove(&oldest);
+        }
+    }
+}
+
+impl Exchange {
+    fn addr(&self) -> Option<SocketAddr> {
+        self.addrs.get(self.at).copied()
+    }
+
+    fn time(&self) -> Instant {
+        self.resend.min(self.deadline)
+    }
+}
