@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use crate::id::{InfoHash, PeerId};
 
+/// Longest text of a tracker that is shown to a person, in characters.
+const MAX_TEXT: usize = 500;
+
 /// Why an announce is sent outside of its regular time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
@@ -89,4 +92,13 @@ pub struct ScrapeCounts {
     pub downloads: u32,
     /// Peers that do not have everything.
     pub leechers: u32,
+}
+
+/// Text from the network, for a person: bounded, and without control characters.
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes)
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_TEXT)
+        .collect()
 }

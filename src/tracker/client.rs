@@ -1,12 +1,77 @@
 //! The announcer: one thread that keeps every torrent's tiers and times, and a small pool of workers for the
 //! requests, which block. Layer 3, BEP 3 §trackers, BEP 12, BEP 15, BEP 48.
+//!
+//! | thread | does |
+//! |---|---|
+//! | `announcer` | all decisions: [`Tiers`](super::tiers::Tiers) of each torrent, which request may run |
+//! | `announcer-worker` | HTTP requests and names, which block; started as they are needed |
+//! | `announcer-udp` | all UDP trackers over two sockets |
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::id::InfoHash;
+use crossbeam_channel::{Sender, unbounded};
+
+use crate::id::{InfoHash, PeerId};
+use crate::net::sockets::SocketFactory;
+
+mod announcer;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+/// What the announcer needs.
+#[derive(Debug)]
+pub struct AnnouncerSetup {
+    /// What we call ourselves.
+    pub peer_id: PeerId,
+    /// The TCP port that peers reach us at; [`AnnouncerCommand::Port`] changes it.
+    pub port: u16,
+    /// For HTTP trackers, such as `DTorrent/0.1.0`.
+    pub user_agent: String,
+    /// Makes all sockets.
+    pub sockets: Arc<SocketFactory>,
+    /// Receives what happens. It should be unbounded, or read by a thread that never waits for the announcer.
+    pub events: Sender<AnnouncerEvent>,
+}
+
+/// The running announcer.
+#[derive(Debug)]
+pub struct AnnouncerHandle {
+    /// What it is asked goes here. When every sender is gone it ends without a word to the trackers.
+    pub commands: Sender<AnnouncerCommand>,
+    thread: JoinHandle<()>,
+}
+
+impl AnnouncerHandle {
+    /// Waits until the announcer has ended, which [`AnnouncerCommand::Shutdown`] makes it do. Workers that the
+    /// system does not let go of, such as in a lookup of a name, end later by themselves.
+    pub fn join(self) {
+        drop(self.commands);
+        if self.thread.join().is_err() {
+            log::error!("the announcer ended by a panic");
+        }
+    }
+}
+
+/// Starts the announcer.
+///
+/// # Errors
+///
+/// If the system gives no thread or no descriptor.
+pub fn spawn(setup: AnnouncerSetup) -> io::Result<AnnouncerHandle> {
+    let (commands, commands_rx) = unbounded();
+    let announcer = announcer::Announcer::new(setup, commands_rx)?;
+    let thread = thread::Builder::new()
+        .name("announcer".to_owned())
+        .spawn(move || announcer.run())?;
+    Ok(AnnouncerHandle { commands, thread })
+}
 
 /// What an announce reports of a torrent; the Downloader writes it, the announcer reads it.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::announce::{AnnounceRequest, AnnounceResponse};
+use super::announce::{AnnounceRequest, AnnounceResponse, text};
 use super::udp::{Request, Response};
 
 /// Wait before a request is sent again for the first time.
@@ -69,6 +69,9 @@ struct Exchange {
     /// Which of `addrs` is asked.
     at: usize,
     connection: Option<u64>,
+    /// The connection id is from an earlier exchange.
+    remembered: bool,
+    /// Kept when a request is sent again, so that a late answer counts.
     transaction: u32,
     resend: Instant,
     wait: Duration,
@@ -103,12 +106,14 @@ impl Exchanges {
             self.end(key, Err(ExchangeError::NoAddress));
             return;
         };
+        let connection = self.connection_to(first, now);
         let exchange = Exchange {
             announce,
             url_data,
             addrs,
             at: 0,
-            connection: self.connection_to(first, now),
+            connection,
+            remembered: connection.is_some(),
             transaction: rng.u32(..),
             resend: now,
             wait: RESEND_FIRST,
@@ -122,17 +127,24 @@ impl Exchanges {
     /// A datagram has come. What belongs to no exchange, comes from the wrong address or makes no sense is
     /// ignored: anybody can send datagrams.
     pub fn on_datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Instant, rng: &mut fastrand::Rng) {
-        let Ok(response) = Response::decode(bytes, from.is_ipv6()) else { return };
+        let Ok(response) = Response::decode(bytes, from.is_ipv6()) else {
+            return;
+        };
         let transaction = response.transaction();
         let Some((&key, exchange)) = self
             .exchanges
             .iter_mut()
-            .find(|(_, exchange)| exchange.transaction == transaction && exchange.addr() == Some(from))
+            .find(|(_, exchange)| exchange.transaction == transaction && exchange.may_answer(from))
         else {
             return;
         };
         match response {
             Response::Connect { connection, .. } if exchange.connection.is_none() => {
+                exchange.at = exchange
+                    .addrs
+                    .iter()
+                    .position(|&addr| addr == from)
+                    .unwrap_or(exchange.at);
                 exchange.connection = Some(connection);
                 exchange.transaction = rng.u32(..);
                 exchange.wait = RESEND_FIRST;
@@ -158,7 +170,7 @@ impl Exchanges {
             Response::Error { message, .. } => {
                 // The id may have been the trouble: the next exchange asks for a fresh one.
                 self.connections.remove(&from);
-                self.end(key, Err(ExchangeError::Refused(message)));
+                self.end(key, Err(ExchangeError::Refused(text(message.as_bytes()))));
             }
             _ => {}
         }
@@ -166,7 +178,9 @@ impl Exchanges {
 
     /// A datagram could not be sent: the next address is tried at once, until none is left.
     pub fn on_send_failed(&mut self, key: u64, error: String, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(&key) else { return };
+        let Some(exchange) = self.exchanges.get_mut(&key) else {
+            return;
+        };
         exchange.unsendable += 1;
         if exchange.unsendable >= exchange.addrs.len() {
             self.end(key, Err(ExchangeError::Send(error)));
@@ -186,18 +200,22 @@ impl Exchanges {
             .map(|(&key, _)| key)
             .collect();
         for key in due {
-            let Some(exchange) = self.exchanges.get_mut(&key) else { continue };
+            let Some(exchange) = self.exchanges.get_mut(&key) else {
+                continue;
+            };
             if exchange.deadline <= now {
                 self.end(key, Err(ExchangeError::Timeout));
                 continue;
             }
             exchange.unsendable = 0;
-            if exchange.connection.is_none() {
-                exchange.at = (exchange.at + 1) % exchange.addrs.len();
-            } else if exchange.resend + CONNECTION_LIFE <= now {
+            if exchange.remembered {
+                // Some trackers do not answer at all when a connection id is no longer good.
+                exchange.remembered = false;
                 exchange.connection = None;
+                exchange.transaction = rng.u32(..);
+            } else if exchange.connection.is_none() {
+                exchange.at = (exchange.at + 1) % exchange.addrs.len();
             }
-            exchange.transaction = rng.u32(..);
             self.send(key, now);
         }
     }
@@ -229,7 +247,9 @@ impl Exchanges {
     }
 
     fn send(&mut self, key: u64, now: Instant) {
-        let Some(exchange) = self.exchanges.get_mut(&key) else { return };
+        let Some(exchange) = self.exchanges.get_mut(&key) else {
+            return;
+        };
         let Some(to) = exchange.addr() else { return };
         let transaction = exchange.transaction;
         let request = match exchange.connection {
@@ -275,6 +295,14 @@ impl Exchanges {
 impl Exchange {
     fn addr(&self) -> Option<SocketAddr> {
         self.addrs.get(self.at).copied()
+    }
+
+    /// Any of the addresses may answer a connect request, only the one that did an announce.
+    fn may_answer(&self, from: SocketAddr) -> bool {
+        match self.connection {
+            None => self.addrs.contains(&from),
+            Some(_) => self.addr() == Some(from),
+        }
     }
 
     fn time(&self) -> Instant {

@@ -8,15 +8,18 @@
 //! | [`udp`] | 1 | the datagrams of BEP 15 and BEP 41 |
 //! | [`tiers`] | 2 | which tracker of a torrent is asked what, and when (BEP 12) |
 //! | [`exchange`] | 2 | UDP exchanges under way: connect, announce, retransmission |
-//! | [`queue`] | 2 | which of the waiting requests may run, so that no tracker starves another |
-//! | [`fetch`], [`client`] | 3 | the HTTP client; the announcer's threads |
+//! | [`url`] | 1 | a tracker's URL, taken apart |
+//! | `queue` | 2 | which of the waiting requests may run, so that no tracker starves another |
+//! | `fetch`, `datagrams`, [`client`] | 3 | the HTTP client, the UDP sockets, the announcer |
 
 pub mod announce;
 pub mod client;
 pub mod compact;
+mod datagrams;
 pub mod exchange;
 mod fetch;
 pub mod http;
 mod queue;
 pub mod tiers;
 pub mod udp;
+pub mod url;

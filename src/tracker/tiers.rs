@@ -211,7 +211,13 @@ impl Tiers {
         self.stopping
             && self.trackers.iter().all(|tracker| {
                 let waits = tracker.heard_started && !tracker.told_stopped;
-                let on_its_way = matches!(tracker.under_way, Some(UnderWay { event: Some(Event::Stopped), .. }));
+                let on_its_way = matches!(
+                    tracker.under_way,
+                    Some(UnderWay {
+                        event: Some(Event::Stopped),
+                        ..
+                    })
+                );
                 !waits && !on_its_way
             })
     }
@@ -225,7 +231,9 @@ impl Tiers {
     /// What is due. Each announce is under way from then on.
     pub fn on_tick(&mut self, now: Instant) -> Vec<Action> {
         let due: Vec<usize> = if self.stopping {
-            (0..self.trackers.len()).filter(|&key| self.stop_is_due(key)).collect()
+            (0..self.trackers.len())
+                .filter(|&key| self.stop_is_due(key))
+                .collect()
         } else {
             self.tiers.iter().filter_map(|tier| self.due(tier, now)).collect()
         };
@@ -243,11 +251,19 @@ impl Tiers {
     /// A tracker has answered.
     ///
     /// Returns a scrape if the tracker told no counts and was not scraped for an interval.
-    pub fn on_answer(&mut self, key: TrackerKey, response: &AnnounceResponse, now: Instant) -> Option<Action> {
+    pub fn on_answer(
+        &mut self,
+        key: TrackerKey,
+        response: &AnnounceResponse,
+        now: Instant,
+    ) -> Option<Action> {
         let tracker = self.trackers.get_mut(key.0)?;
         let event = tracker.under_way.take()?.event;
         let interval = response.interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
-        let min_interval = response.min_interval.unwrap_or(INTERVAL_MIN).clamp(INTERVAL_MIN, INTERVAL_MAX);
+        let min_interval = response
+            .min_interval
+            .unwrap_or(INTERVAL_MIN)
+            .clamp(INTERVAL_MIN, INTERVAL_MAX);
         tracker.standing = Standing::Working;
         tracker.failures = 0;
         tracker.next = now + interval.max(min_interval);
@@ -275,12 +291,21 @@ impl Tiers {
 
     /// A tracker has not answered, or has refused; `reason` says why, for a person.
     pub fn on_failure(&mut self, key: TrackerKey, reason: String, now: Instant, rng: &mut fastrand::Rng) {
-        let Some(tracker) = self.trackers.get_mut(key.0) else { return };
+        let Some(tracker) = self.trackers.get_mut(key.0) else {
+            return;
+        };
         tracker.under_way = None;
         tracker.standing = Standing::Failed(reason);
         tracker.next = now + backoff(tracker.failures, rng);
         tracker.earliest = now + RETRY_MIN;
         tracker.failures = tracker.failures.saturating_add(1);
+    }
+
+    /// An announce was taken back before it was sent.
+    pub fn on_withdrawn(&mut self, key: TrackerKey) {
+        if let Some(tracker) = self.trackers.get_mut(key.0) {
+            tracker.under_way = None;
+        }
     }
 
     /// A tracker has answered a scrape.
@@ -306,15 +331,24 @@ impl Tiers {
 
     /// Whether the last answer of this tracker was a failure: then others go first.
     pub fn is_retry(&self, key: TrackerKey) -> bool {
-        self.trackers.get(key.0).is_some_and(|tracker| tracker.failures > 0)
+        self.trackers
+            .get(key.0)
+            .is_some_and(|tracker| tracker.failures > 0)
     }
 
     /// All trackers, for a person, in the order in which they are asked.
     pub fn status(&self) -> Vec<TrackerStatus> {
         let of_tier = |(tier, keys): (usize, &Vec<usize>)| {
-            let plan = if self.stopping { Vec::new() } else { self.candidates(keys) };
+            let plan = if self.stopping {
+                Vec::new()
+            } else {
+                self.candidates(keys)
+            };
             let status = |&key: &usize| {
-                let next = plan.iter().find(|(planned, _)| *planned == key).map(|&(_, at)| at);
+                let next = plan
+                    .iter()
+                    .find(|(planned, _)| *planned == key)
+                    .map(|&(_, at)| at);
                 self.tracker(key).status(tier, next)
             };
             keys.iter().map(status).collect::<Vec<_>>()
@@ -340,8 +374,9 @@ impl Tiers {
 
     /// The trackers of a tier that come into question, each with the time at which it does.
     fn candidates(&self, tier: &[usize]) -> Vec<(usize, Instant)> {
-        let (busy, free): (Vec<usize>, Vec<usize>) =
-            tier.iter().partition(|&&key| self.tracker(key).under_way.is_some());
+        let (busy, free): (Vec<usize>, Vec<usize>) = tier
+            .iter()
+            .partition(|&&key| self.tracker(key).under_way.is_some());
         // News goes to all who know us, and does not wait.
         if let Some(&key) = free.iter().find(|&&key| self.has_news_for(key)) {
             return vec![(key, self.tracker(key).answered)];

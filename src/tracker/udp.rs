@@ -215,7 +215,12 @@ impl Request {
                 transaction,
                 info_hashes: {
                     let (hashes, _rest) = fields.rest().as_chunks::<20>();
-                    hashes.iter().take(MAX_SCRAPE).copied().map(InfoHash::new).collect()
+                    hashes
+                        .iter()
+                        .take(MAX_SCRAPE)
+                        .copied()
+                        .map(InfoHash::new)
+                        .collect()
                 },
             }),
             unknown => Err(UdpError::UnknownAction(unknown)),
@@ -297,8 +302,12 @@ fn decode_url_data(mut options: &[u8]) -> Vec<u8> {
             OPTION_END => break,
             OPTION_NOP => options = rest,
             _ => {
-                let Some((&len, rest)) = rest.split_first() else { break };
-                let Some((value, rest)) = rest.split_at_checked(usize::from(len)) else { break };
+                let Some((&len, rest)) = rest.split_first() else {
+                    break;
+                };
+                let Some((value, rest)) = rest.split_at_checked(usize::from(len)) else {
+                    break;
+                };
                 if kind == OPTION_URL_DATA {
                     data.extend_from_slice(value);
                 }
@@ -401,7 +410,10 @@ impl Response {
             }
             ACTION_SCRAPE => {
                 let (files, _rest) = fields.rest().as_chunks::<12>();
-                let files = files.iter().map(|file| decode_counts(file)).collect::<Result<_, _>>()?;
+                let files = files
+                    .iter()
+                    .map(|file| decode_counts(file))
+                    .collect::<Result<_, _>>()?;
                 Ok(Self::Scrape { transaction, files })
             }
             ACTION_ERROR => Ok(Self::Error {

@@ -35,10 +35,7 @@ impl Script {
                     panic!("a scrape out of nowhere")
                 };
                 let event = event.map_or("regular", Event::as_str);
-                announced.push((
-                    tracker,
-                    format!("{} {event}", self.tiers.url(tracker).unwrap()),
-                ));
+                announced.push((tracker, format!("{} {event}", self.tiers.url(tracker).unwrap())));
             }
         }
     }
@@ -90,7 +87,11 @@ fn tiers_are_shuffled_by_the_given_rng() {
     let order = |seed| {
         let mut rng = fastrand::Rng::with_seed(seed);
         let tiers = Tiers::new(vec![urls.clone()], Instant::now(), &mut rng);
-        tiers.status().into_iter().map(|status| status.url).collect::<Vec<_>>()
+        tiers
+            .status()
+            .into_iter()
+            .map(|status| status.url)
+            .collect::<Vec<_>>()
     };
     assert_eq!(order(1), order(1));
     assert_ne!(order(1), order(2));
@@ -122,7 +123,10 @@ fn a_failed_tracker_gives_way_at_once_and_the_working_one_goes_to_the_front() {
     assert_eq!(script.tiers.status()[0].url, script.tiers.url(second).unwrap());
     assert!(script.tick().is_empty());
     script.pass(29 * MINUTE);
-    assert!(script.tick().is_empty(), "neither before the interval, nor the failed one");
+    assert!(
+        script.tick().is_empty(),
+        "neither before the interval, nor the failed one"
+    );
     script.pass(MINUTE);
     assert_eq!(script.tick_one().0, second);
 }
@@ -162,7 +166,10 @@ fn failures_back_off_to_half_an_hour() {
         assert_eq!(what, "a started", "repeated until it is heard");
         script.fail(tracker);
         let wait = script.wait();
-        assert!(wait >= expected.mul_f64(0.75) && wait <= expected.mul_f64(1.25), "{wait:?}");
+        assert!(
+            wait >= expected.mul_f64(0.75) && wait <= expected.mul_f64(1.25),
+            "{wait:?}"
+        );
         assert!(script.tick().is_empty());
         script.pass(wait);
         expected = (expected * 2).min(BACKOFF_MAX);
@@ -204,7 +211,11 @@ fn a_users_wish_waits_for_the_minimum_interval() {
     assert!(script.tick_one().1.ends_with("regular"));
     script.fail(tracker);
     script.tiers.announce_now();
-    assert_eq!(script.wait(), RETRY_MIN, "a failing tracker is not hammered either");
+    assert_eq!(
+        script.wait(),
+        RETRY_MIN,
+        "a failing tracker is not hammered either"
+    );
 }
 
 #[test]

@@ -1,0 +1,212 @@
+//! The thread of the UDP trackers: one socket for each family, however many exchanges. Layer 3.
+//!
+//! The sockets live as long as an exchange does, so that a changed configuration takes effect with the next
+//! one, and nobody can answer to a socket that waits for nothing.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use super::announce::AnnounceRequest;
+use super::exchange::{Ended, Exchanges, Outgoing};
+use crate::net::sockets::SocketFactory;
+
+/// Longest datagram that is read; a longer one is cut, which costs peers at its end.
+const MAX_DATAGRAM: usize = 16 * 1024;
+/// How many datagrams are read before requests and times are looked at again.
+const BATCH: usize = 64;
+
+/// An exchange to be made.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) key: u64,
+    pub(crate) announce: Box<AnnounceRequest>,
+    pub(crate) url_data: Vec<u8>,
+    pub(crate) addrs: Vec<SocketAddr>,
+}
+
+/// Where to send what is to be asked. The thread ends when the last of these is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Datagrams {
+    // The order of the fields matters: the channel closes before the last wake.
+    asks: Sender<Ask>,
+    waker: Arc<Waker>,
+}
+
+impl Datagrams {
+    /// Starts the thread; `report` is called on it with every exchange that ends.
+    pub(crate) fn spawn(
+        sockets: Arc<SocketFactory>,
+        report: impl Fn(Ended) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (asks, asks_rx) = unbounded();
+        let waker = Arc::new(Waker(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
+        let worker = Worker {
+            asks: asks_rx,
+            wake: waker.0.try_clone()?,
+            factory: sockets,
+            v4: None,
+            v6: None,
+            exchanges: Exchanges::default(),
+            rng: fastrand::Rng::new(),
+            report,
+        };
+        thread::Builder::new()
+            .name("announcer-udp".to_owned())
+            .spawn(move || worker.run())?;
+        Ok(Self { asks, waker })
+    }
+
+    /// Starts an exchange.
+    pub(crate) fn ask(&self, ask: Ask) {
+        // The thread ends after us.
+        let _ = self.asks.send(ask);
+        self.waker.wake();
+    }
+}
+
+/// Wakes the thread out of its poll; its end does so as well.
+#[derive(Debug)]
+struct Waker(OwnedFd);
+
+impl Waker {
+    fn wake(&self) {
+        // It only fails when the counter is full, and then the thread is about to wake anyway.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Waker {
+    fn drop(&mut self) {
+        self.wake();
+    }
+}
+
+struct Worker<R> {
+    asks: Receiver<Ask>,
+    wake: OwnedFd,
+    factory: Arc<SocketFactory>,
+    v4: Option<UdpSocket>,
+    v6: Option<UdpSocket>,
+    exchanges: Exchanges,
+    rng: fastrand::Rng,
+    report: R,
+}
+
+impl<R: Fn(Ended)> Worker<R> {
+    fn run(mut self) {
+        loop {
+            if !self.take_asks() {
+                return;
+            }
+            self.exchanges.on_tick(Instant::now(), &mut self.rng);
+            self.flush();
+            if self.exchanges.is_idle() {
+                self.exchanges.forget_connections();
+                (self.v4, self.v6) = (None, None);
+            }
+            if let Err(error) = self.wait() {
+                log::error!("UDP trackers cannot be asked any more: poll failed: {error}");
+                return;
+            }
+            self.read();
+        }
+    }
+
+    /// Returns whether anybody is left who may ask.
+    fn take_asks(&mut self) -> bool {
+        loop {
+            match self.asks.try_recv() {
+                Ok(ask) => self.exchanges.start(
+                    ask.key,
+                    ask.announce,
+                    ask.url_data,
+                    ask.addrs,
+                    Instant::now(),
+                    &mut self.rng,
+                ),
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Sends what is to be sent, and reports what has ended.
+    fn flush(&mut self) {
+        loop {
+            let outgoing = self.exchanges.take_outgoing();
+            if outgoing.is_empty() {
+                break;
+            }
+            for datagram in outgoing {
+                if let Err(error) = self.send(&datagram) {
+                    self.exchanges
+                        .on_send_failed(datagram.key, error.to_string(), Instant::now());
+                }
+            }
+        }
+        for ended in self.exchanges.take_ended() {
+            (self.report)(ended);
+        }
+    }
+
+    fn send(&mut self, outgoing: &Outgoing) -> io::Result<()> {
+        let v6 = outgoing.to.is_ipv6();
+        let slot = if v6 { &mut self.v6 } else { &mut self.v4 };
+        let socket = match slot {
+            Some(socket) => socket,
+            None => {
+                let socket = self.factory.udp(v6)?;
+                socket.set_nonblocking(true)?;
+                slot.insert(socket)
+            }
+        };
+        match socket.send_to(&outgoing.datagram, outgoing.to) {
+            // A full buffer loses the datagram as the network might.
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn wait(&self) -> io::Result<()> {
+        let sockets = [&self.v4, &self.v6].into_iter().flatten();
+        let mut fds: Vec<PollFd<'_>> = std::iter::once(self.wake.as_fd())
+            .chain(sockets.map(UdpSocket::as_fd))
+            .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
+            .collect();
+        let timeout = self.exchanges.next_tick().map(|at| {
+            let wait = at.saturating_duration_since(Instant::now());
+            Timespec {
+                tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+                tv_nsec: wait.subsec_nanos().into(),
+            }
+        });
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn read(&mut self) {
+        // Empty if something else woke us.
+        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+        let mut buffer = [0; MAX_DATAGRAM];
+        for socket in [&self.v4, &self.v6].into_iter().flatten() {
+            for _ in 0..BATCH {
+                // What fails to be read, for whatever reason, is sent again like what was lost.
+                let Ok((len, from)) = socket.recv_from(&mut buffer) else {
+                    break;
+                };
+                let bytes = buffer.get(..len).unwrap_or_default();
+                self.exchanges
+                    .on_datagram(from, bytes, Instant::now(), &mut self.rng);
+            }
+        }
+    }
+}

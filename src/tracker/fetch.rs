@@ -1,0 +1,237 @@
+//! One HTTP request to a tracker, over sockets of the one factory. Layer 3.
+//!
+//! Bounded in every way: [`TIME_LIMIT`] for all of it, redirects and name included, [`MAX_REDIRECTS`], and
+//! [`MAX_BODY`] after decompression. Proxies of the environment are not used.
+
+use std::fmt;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NativeTlsConnector, NextTimeout, Transport,
+};
+use ureq::{Agent, Error, Timeout};
+
+use super::http;
+use crate::net::sockets::SocketFactory;
+
+/// For a whole request.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(20);
+/// For the connection alone, over all addresses of the tracker.
+const CONNECT_LIMIT: Duration = Duration::from_secs(12);
+const MAX_REDIRECTS: u32 = 5;
+/// Bytes of an answer: 5,000 peers as dictionaries are less than half of it.
+pub(crate) const MAX_BODY: u64 = 1 << 20;
+
+/// Why there is no answer. The texts never hold the URL, which may hold a passkey.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// It did not answer in time.
+    #[error("the tracker did not answer within {} seconds", TIME_LIMIT.as_secs())]
+    Timeout,
+    /// Its name is unknown.
+    #[error("the tracker's host name cannot be found")]
+    HostNotFound,
+    /// It redirects in a circle, or nearly.
+    #[error("the tracker redirects more than {MAX_REDIRECTS} times")]
+    Redirects,
+    /// More than [`MAX_BODY`] bytes.
+    #[error("the tracker's answer is longer than {MAX_BODY} bytes")]
+    TooLong,
+    /// A redirect to what is no URL.
+    #[error("the tracker redirects to an address that is not valid")]
+    BadUrl,
+    /// Not a status of success, and no failure reason with it.
+    #[error("the tracker answers with HTTP status {0}")]
+    Status(u16),
+    /// The tracker's own refusal.
+    #[error("the tracker says: {0}")]
+    Refused(String),
+    /// The network, TLS or HTTP.
+    #[error("the tracker cannot be reached: {0}")]
+    Http(#[source] Error),
+}
+
+impl From<Error> for FetchError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Timeout(_) => Self::Timeout,
+            Error::HostNotFound => Self::HostNotFound,
+            Error::TooManyRedirects => Self::Redirects,
+            Error::BodyExceedsLimit(_) => Self::TooLong,
+            Error::BadUri(_) | Error::RedirectFailed => Self::BadUrl,
+            // A resolver's failure arrives as an I/O error of no particular kind.
+            error => Self::Http(error),
+        }
+    }
+}
+
+/// The HTTP client.
+#[derive(Debug, Clone)]
+pub(crate) struct Fetcher {
+    agent: Agent,
+}
+
+impl Fetcher {
+    pub(crate) fn new(sockets: Arc<SocketFactory>, user_agent: &str) -> Self {
+        let tls = ureq::tls::TlsConfig::builder()
+            .provider(ureq::tls::TlsProvider::NativeTls)
+            .root_certs(ureq::tls::RootCerts::PlatformVerifier)
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .user_agent(user_agent)
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(MAX_REDIRECTS)
+            .max_redirects_will_error(true)
+            .timeout_global(Some(TIME_LIMIT))
+            .timeout_connect(Some(CONNECT_LIMIT))
+            // Trackers have thousands of clients: no connection is kept.
+            .max_idle_connections(0)
+            .build();
+        let connector = ().chain(FactoryConnector { sockets }).chain(NativeTlsConnector::default());
+        Self {
+            agent: Agent::with_parts(config, connector, DefaultResolver::default()),
+        }
+    }
+
+    /// The body of the answer.
+    pub(crate) fn fetch(&self, url: &str) -> Result<Vec<u8>, FetchError> {
+        let mut response = self.agent.get(url).header("Connection", "close").call()?;
+        let status = response.status();
+        let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec()?;
+        if status.is_success() {
+            return Ok(body);
+        }
+        Err(match http::failure_reason(&body) {
+            Some(reason) => FetchError::Refused(reason),
+            None => FetchError::Status(status.as_u16()),
+        })
+    }
+
+    /// Ends every request that is under way, and lets no other begin.
+    pub(crate) fn shutdown(self) {
+        self.agent.shutdown();
+    }
+}
+
+/// Makes connections with the client's one factory of sockets.
+#[derive(Debug)]
+struct FactoryConnector {
+    sockets: Arc<SocketFactory>,
+}
+
+impl Connector for FactoryConnector {
+    type Out = FactoryTransport;
+
+    /// Tries all addresses of the tracker, each with an equal share of the time that is left.
+    fn connect(&self, details: &ConnectionDetails<'_>, _: Option<()>) -> Result<Option<Self::Out>, Error> {
+        let addrs = &details.addrs;
+        let mut failure = Error::HostNotFound;
+        for (at, addr) in addrs.iter().enumerate() {
+            let left = time_left(details);
+            let share = left / u32::try_from(addrs.len() - at).unwrap_or(1);
+            if share.is_zero() {
+                return Err(Error::Timeout(Timeout::Connect));
+            }
+            match self.sockets.connect(*addr, share) {
+                Ok(stream) => return FactoryTransport::new(stream, details).map(Some),
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+                    failure = Error::Timeout(Timeout::Connect);
+                }
+                Err(error) => failure = Error::Io(error),
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// What is left of the time to connect.
+fn time_left(details: &ConnectionDetails<'_>) -> Duration {
+    use ureq::unversioned::transport::time::Instant;
+    let limit = details.timeout.not_zero().map_or(CONNECT_LIMIT, |limit| *limit);
+    match (details.now, (details.current_time)()) {
+        (Instant::Exact(start), Instant::Exact(now)) => {
+            limit.saturating_sub(now.saturating_duration_since(start))
+        }
+        _ => limit,
+    }
+}
+
+/// A blocking socket, the time limits of which are renewed before each use.
+struct FactoryTransport {
+    /// Shared weakly with the agent, whose shutdown interrupts what blocks on it.
+    stream: Arc<TcpStream>,
+    buffers: LazyBuffers,
+}
+
+impl FactoryTransport {
+    fn new(stream: TcpStream, details: &ConnectionDetails<'_>) -> Result<Self, Error> {
+        let stream = Arc::new(stream);
+        let handle = Arc::downgrade(&stream);
+        (details.register_shutdown)(handle)?;
+        let config = details.config;
+        Ok(Self {
+            stream,
+            buffers: LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size()),
+        })
+    }
+}
+
+impl Transport for FactoryTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let timeout = timeout.for_write();
+        self.stream.set_write_timeout(limit(timeout)?)?;
+        let output = self.buffers.output().get(..amount).unwrap_or_default();
+        (&*self.stream)
+            .write_all(output)
+            .map_err(|error| blame(error, timeout))
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let timeout = timeout.for_read();
+        self.stream.set_read_timeout(limit(timeout)?)?;
+        let input = self.buffers.input_append_buf();
+        let amount = (&*self.stream)
+            .read(input)
+            .map_err(|error| blame(error, timeout))?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    /// Never used again.
+    fn is_open(&mut self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for FactoryTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FactoryTransport")
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+fn limit(timeout: NextTimeout) -> Result<Option<Duration>, Error> {
+    if timeout.after.is_zero() {
+        return Err(Error::Timeout(timeout.reason));
+    }
+    Ok(timeout.not_zero().map(|limit| *limit))
+}
+
+/// A socket's own time limit shows as "would block".
+fn blame(error: std::io::Error, timeout: NextTimeout) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => Error::Timeout(timeout.reason),
+        _ => Error::Io(error),
+    }
+}

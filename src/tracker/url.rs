@@ -1,0 +1,130 @@
+//! The URL of a tracker, taken apart. Layer 1, RFC 3986.
+
+use std::fmt;
+
+use ::http::Uri;
+
+/// What is wrong with a tracker's URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// No URL, or one without a host.
+    #[error("this is not a valid tracker URL")]
+    Invalid,
+    /// WebTorrent, I2P and the like.
+    #[error("only http, https and udp trackers can be asked")]
+    Scheme,
+    /// UDP has no usual port.
+    #[error("the URL of a udp tracker needs a port")]
+    NoPort,
+}
+
+/// How a tracker is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// Over TCP, with or without TLS.
+    Http,
+    /// By datagrams.
+    Udp {
+        /// Host name, or address without brackets.
+        host: String,
+        /// Port.
+        port: u16,
+        /// Path and query, for BEP 41; empty if there is nothing in them.
+        url_data: Vec<u8>,
+    },
+}
+
+/// A tracker's URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackerUrl {
+    /// How it is asked.
+    pub transport: Transport,
+    /// Scheme, host and port: what may stand in a log. Path and query are left out, and so is a user name,
+    /// since private trackers put passkeys there.
+    pub origin: String,
+}
+
+impl TrackerUrl {
+    /// Takes a URL apart.
+    ///
+    /// # Errors
+    ///
+    /// If it is none, or one of a kind of tracker that we cannot ask.
+    pub fn parse(text: &str) -> Result<Self, UrlError> {
+        let uri: Uri = text.parse().map_err(|_| UrlError::Invalid)?;
+        let scheme = uri.scheme_str().ok_or(UrlError::Invalid)?.to_ascii_lowercase();
+        let host = uri
+            .host()
+            .filter(|host| !host.is_empty())
+            .ok_or(UrlError::Invalid)?;
+        let port = uri.port_u16();
+        let transport = match scheme.as_str() {
+            "http" | "https" => Transport::Http,
+            "udp" => Transport::Udp {
+                host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
+                port: port.filter(|&port| port != 0).ok_or(UrlError::NoPort)?,
+                url_data: uri
+                    .path_and_query()
+                    .map(|path| path.as_str())
+                    .filter(|&path| path != "/")
+                    .unwrap_or_default()
+                    .into(),
+            },
+            _ => return Err(UrlError::Scheme),
+        };
+        let port = port.map_or(String::new(), |port| format!(":{port}"));
+        Ok(Self {
+            transport,
+            origin: format!("{scheme}://{host}{port}"),
+        })
+    }
+}
+
+impl fmt::Display for TrackerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_taken_apart_without_their_secrets() {
+        let origin = |text| TrackerUrl::parse(text).map(|url| url.origin);
+        assert_eq!(
+            origin("http://t.example/SECRET/announce?k=SECRET"),
+            Ok("http://t.example".into())
+        );
+        assert_eq!(
+            origin("https://me:SECRET@t.example:8080/a"),
+            Ok("https://t.example:8080".into())
+        );
+        assert_eq!(origin("udp://[::1]:6969"), Ok("udp://[::1]:6969".into()));
+        assert_eq!(origin("udp://t.example/announce"), Err(UrlError::NoPort));
+        assert_eq!(origin("wss://t.example/announce"), Err(UrlError::Scheme));
+        for text in [
+            "",
+            "announce",
+            "/announce",
+            "http://",
+            "http://a b/",
+            "udp://:80",
+            "http:///x",
+        ] {
+            assert_eq!(origin(text), Err(UrlError::Invalid), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn udp_urls_keep_their_path_and_query() {
+        let data = |text| match TrackerUrl::parse(text).unwrap().transport {
+            Transport::Udp { host, port, url_data } => (host, port, String::from_utf8(url_data).unwrap()),
+            Transport::Http => panic!("{text}"),
+        };
+        assert_eq!(data("udp://[::1]:80/a?b=c"), ("::1".into(), 80, "/a?b=c".into()));
+        assert_eq!(data("udp://h:1"), ("h".into(), 1, String::new()));
+        assert_eq!(data("UDP://h:1/"), ("h".into(), 1, String::new()));
+    }
+}
