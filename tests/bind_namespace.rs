@@ -1,0 +1,232 @@
+//! What `network.bind` promises, seen from outside: with an interface configured, traffic goes by it, and when
+//! it is down or gone not one packet leaves by another.
+//!
+//! Needs root for two network namespaces of its own, `near` and `far`, with two links between them:
+//!
+//! ```text
+//! near vpn0 10.77.1.1 ──── 10.77.1.2 vpn0 far    the configured interface
+//! near eth0 10.77.2.1 ──── 10.77.2.2 eth0 far    where the default route of `near` leads
+//!                          10.77.9.9 lo   far    whom everybody wants to reach
+//! ```
+//!
+//! Each side runs this same program again, in its namespace, for one of the tests below.
+
+#![allow(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
+
+use std::env;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio, id};
+use std::time::Duration;
+
+use dtorrent::net::sockets::SocketFactory;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long it is listened for an answer that must not come. TCP sends again after 0.2 s.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Set in the processes that run inside a namespace.
+const INSIDE: &str = "DTORRENT_TEST_INSIDE_NAMESPACE";
+
+const READY: &str = "the far side listens";
+
+fn far_addr() -> SocketAddr {
+    SocketAddr::from(([10, 77, 9, 9], 7000))
+}
+
+#[test]
+fn nothing_leaves_by_another_interface() {
+    if env::var_os(INSIDE).is_some() {
+        return;
+    }
+    if !rustix::process::geteuid().is_root() {
+        assert!(
+            env::var_os("CI").is_none_or(|ci| ci != "true"),
+            "this test needs root"
+        );
+        println!("skipped: network namespaces need root");
+        return;
+    }
+    let near = Namespace::new("near");
+    let far = Namespace::new("far");
+    link(&near, &far);
+    let _far_side = FarSide::start(&far);
+    let status = near.run_again("near_side").status().unwrap();
+    assert!(status.success(), "what the near side printed says why");
+}
+
+/// Not a test of its own: tells each peer that connects by which address it came.
+#[test]
+fn far_side() {
+    if env::var_os(INSIDE).is_none() {
+        return;
+    }
+    let listener = TcpListener::bind(far_addr()).unwrap();
+    println!("{READY}");
+    let mut connections = Vec::new();
+    loop {
+        let (mut stream, addr) = listener.accept().unwrap();
+        writeln!(stream, "{}", addr.ip()).unwrap();
+        connections.push(stream);
+    }
+}
+
+/// Not a test of its own: the client.
+#[test]
+fn near_side() {
+    if env::var_os(INSIDE).is_none() {
+        return;
+    }
+    let factory = SocketFactory::new("vpn0").unwrap();
+    let mut peer = factory.connect(far_addr(), TIMEOUT).unwrap();
+    assert_eq!(source_seen_by(&peer), "10.77.1.1");
+    let datagrams = factory.udp(false).unwrap();
+    datagrams.send_to(b"up", far_addr()).unwrap();
+    assert!(!factory.listen(0).unwrap().is_empty());
+    assert_eq!(packets_sent_by("eth0"), 0, "while vpn0 is up");
+
+    ip("link set vpn0 down");
+    for error in [
+        factory.connect(far_addr(), TIMEOUT).unwrap_err(),
+        factory.start_connect(far_addr()).unwrap_err(),
+    ] {
+        assert!(error.to_string().contains("vpn0"), "{error}");
+    }
+    assert!(factory.udp(false).unwrap().send_to(b"down", far_addr()).is_err());
+    assert!(datagrams.send_to(b"down", far_addr()).is_err());
+    let _ = peer.write_all(b"down");
+    peer.set_read_timeout(Some(SILENCE)).unwrap();
+    assert!(!matches!(peer.read(&mut [0]), Ok(1..)));
+    assert_eq!(packets_sent_by("eth0"), 0, "while vpn0 is down");
+
+    ip("link del vpn0");
+    for error in [
+        factory.connect(far_addr(), TIMEOUT).unwrap_err(),
+        factory.start_connect(far_addr()).unwrap_err(),
+        factory.udp(false).unwrap_err(),
+        factory.listen(0).unwrap_err().into(),
+    ] {
+        assert!(error.to_string().contains("vpn0 does not exist"), "{error}");
+    }
+    assert!(datagrams.send_to(b"gone", far_addr()).is_err());
+    let _ = peer.write_all(b"gone");
+    let by_address = SocketFactory::new("10.77.1.1").unwrap();
+    let error = by_address.connect(far_addr(), TIMEOUT).unwrap_err();
+    assert!(error.to_string().contains("10.77.1.1"), "{error}");
+    assert_eq!(packets_sent_by("eth0"), 0, "without vpn0");
+
+    // There was another way all the time, and the count would have shown it.
+    let free = SocketFactory::new("").unwrap();
+    assert_eq!(
+        source_seen_by(&free.connect(far_addr(), TIMEOUT).unwrap()),
+        "10.77.2.1"
+    );
+    assert_ne!(packets_sent_by("eth0"), 0);
+}
+
+fn source_seen_by(peer: &TcpStream) -> String {
+    peer.set_read_timeout(Some(TIMEOUT)).unwrap();
+    let mut line = String::new();
+    BufReader::new(peer).read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+fn packets_sent_by(interface: &str) -> u64 {
+    let path = format!("/sys/class/net/{interface}/statistics/tx_packets");
+    std::fs::read_to_string(path).unwrap().trim().parse().unwrap()
+}
+
+fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
+    assert!(status.success(), "ip {arguments}");
+}
+
+/// The links and routes of the picture above. Without IPv6, whose own messages would be counted.
+fn link(near: &Namespace, far: &Namespace) {
+    for side in [near, far] {
+        let status = side
+            .run("sysctl")
+            .args([
+                "-qw",
+                "net.ipv6.conf.all.disable_ipv6=1",
+                "net.ipv6.conf.default.disable_ipv6=1",
+            ])
+            .status();
+        assert!(status.unwrap().success(), "sysctl");
+        side.ip("link set lo up");
+    }
+    for (name, network) in [("vpn0", 1), ("eth0", 2)] {
+        near.ip(&format!(
+            "link add {name} type veth peer name {name} netns {}",
+            far.name
+        ));
+        for (side, host) in [(near, 1), (far, 2)] {
+            side.ip(&format!("addr add 10.77.{network}.{host}/24 dev {name}"));
+            side.ip(&format!("link set {name} up"));
+        }
+    }
+    far.ip("addr add 10.77.9.9/32 dev lo");
+    near.ip("route add default via 10.77.2.2 dev eth0");
+    near.ip("route add default via 10.77.1.2 dev vpn0 metric 500");
+}
+
+/// A network namespace that ends with the value.
+struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    fn new(side: &str) -> Self {
+        let name = format!("dtorrent-{}-{side}", id());
+        ip(&format!("netns add {name}"));
+        Self { name }
+    }
+
+    fn ip(&self, arguments: &str) {
+        ip(&format!("-n {} {arguments}", self.name));
+    }
+
+    fn run(&self, program: &str) -> Command {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.name, program]);
+        command
+    }
+
+    /// This program again, inside the namespace, for one test.
+    fn run_again(&self, test: &str) -> Command {
+        let mut command = self.run(env::current_exe().unwrap().to_str().unwrap());
+        command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
+        command
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+    }
+}
+
+/// The process that listens in the far namespace; it ends with the value.
+struct FarSide(Child);
+
+impl FarSide {
+    fn start(far: &Namespace) -> Self {
+        let child = far.run_again("far_side").stdout(Stdio::piped()).spawn().unwrap();
+        let mut far_side = Self(child);
+        let output = BufReader::new(far_side.0.stdout.take().unwrap());
+        let is_ready = output
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains(READY));
+        assert!(is_ready, "the far side ended");
+        far_side
+    }
+}
+
+impl Drop for FarSide {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
