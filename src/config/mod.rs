@@ -7,14 +7,13 @@
 
 mod file;
 mod value;
-mod watch;
+pub mod watch;
 
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 pub use file::{ConfigError, SHIPPED};
-pub use watch::Watcher;
 
 /// All settings. `Config::default()` is what the shipped `config.toml` says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
