@@ -14,6 +14,9 @@ const NAME_MAX: usize = 255;
 /// Longest ending, dot included, that is kept when a name is shortened: beyond that it is no file type.
 const ENDING_MAX: usize = 32;
 
+/// As long as the longest number that can be needed, [`super::MAX_FILES`] in brackets.
+const WIDEST_SUFFIX: &str = " (500000)";
+
 /// The text of a name: what is not UTF-8 is replaced with U+FFFD.
 pub(super) fn text(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
@@ -25,7 +28,14 @@ pub(super) fn component(name: &str) -> Option<String> {
         "" => None,
         "." => Some("_".into()),
         ".." => Some("__".into()),
-        name => Some(shortened(&name.replace(['/', '\0'], "_"), "")),
+        name => {
+            let safe = name.replace(['/', '\0'], "_");
+            Some(if safe.len() > NAME_MAX {
+                shortened(&safe, "")
+            } else {
+                safe
+            })
+        }
     }
 }
 
@@ -51,8 +61,10 @@ pub(super) struct NameTree {
     taken: HashMap<(FolderId, String), Node>,
     /// Where a folder went whose name was taken by a file.
     moved: HashMap<(FolderId, String), FolderId>,
-    /// The next number to try for a name that is taken.
-    next_number: HashMap<(FolderId, String), u32>,
+    /// The number tried last for a name that is taken. It never goes back, so many equal names do not search
+    /// from 2 each time; nor do long names that differ only where a number takes the place of their end, as
+    /// they share one entry under what the widest number leaves of them.
+    last_number: HashMap<(FolderId, String), u32>,
     /// Name of every folder but the root, by its id less one.
     folder_names: Vec<String>,
 }
@@ -107,8 +119,10 @@ impl NameTree {
                 free.insert(node);
                 return candidate;
             }
-            // The counter never goes back, so many equal names do not search from 2 each time.
-            let number = self.next_number.entry((parent, name.to_owned())).or_insert(1);
+            let number = self
+                .last_number
+                .entry((parent, shortened(name, WIDEST_SUFFIX)))
+                .or_insert(1);
             *number += 1;
             candidate = shortened(name, &format!(" ({number})"));
         }
@@ -196,12 +210,15 @@ mod tests {
         }
     }
 
+    /// With a search from 2 each time these would take minutes.
     #[test]
-    fn very_many_equal_names_take_no_longer_each() {
+    fn very_many_names_that_meet_take_no_longer_each() {
+        let equal = |_| "n".repeat(255);
+        let equal_when_numbered = |number: u32| format!("{}{:05}", "n".repeat(250), number / 2);
+        let names = (0..40_000).map(equal).chain((0..40_000).map(equal_when_numbered));
         let mut tree = NameTree::default();
-        let path = ["t".to_owned(), "n".repeat(255)];
-        let all: HashSet<_> = (0..20_000).map(|_| tree.place(&path)).collect();
-        assert_eq!(all.len(), 20_000);
+        let all: HashSet<_> = names.map(|name| tree.place(&["t".to_owned(), name])).collect();
+        assert_eq!(all.len(), 80_000);
         assert!(all.iter().all(|path| path[1].len() <= NAME_MAX));
     }
 
