@@ -123,7 +123,8 @@ impl<I: Inlet> Reader<I> {
 
 fn is_full(inputs: &[PeerInput]) -> bool {
     let is_block = |input: &&PeerInput| matches!(input, PeerInput::Block { .. });
-    inputs.len() >= BATCH_INPUTS || inputs.iter().filter(is_block).count() >= BATCH_BLOCKS
+    inputs.len() >= BATCH_INPUTS
+        || inputs.len() >= BATCH_BLOCKS && inputs.iter().filter(is_block).count() >= BATCH_BLOCKS
 }
 
 fn is_timeout(error: &io::Error) -> bool {
@@ -158,7 +159,12 @@ impl Patience {
     }
 
     /// Takes note of a wait: whether it was wholly within one message, and whether bytes ended it.
-    fn spend(&mut self, waited: Duration, within_message: bool, heard: bool) -> Result<(), CloseReason> {
+    pub(super) fn spend(
+        &mut self,
+        waited: Duration,
+        within_message: bool,
+        heard: bool,
+    ) -> Result<(), CloseReason> {
         self.in_silence = if heard {
             Duration::ZERO
         } else {

@@ -13,6 +13,8 @@ use crate::geometry::{BLOCK_LENGTH, Block};
 use crate::peer::link::PeerInput;
 use crate::wire::message::{Message, piece_header};
 
+mod machines;
+
 /// Longer than anything here takes, short enough to end a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -259,5 +261,227 @@ fn what_cannot_be_served_is_rejected_and_no_longer_counts() {
         .for_each(|block| rig.ours.send(PeerCommand::Upload(*block)));
     rig.expect_sent(&bytes_of(&wrong.map(Message::RejectRequest)));
     assert_eq!(queued(&rig.ours), 0);
+    rig.end();
+}
+
+#[test]
+fn a_finished_block_does_not_wait_for_the_next_one() {
+    let mut rig = Plan::default().start();
+    let mut bytes = piece_message(block(0, 0, BLOCK_LENGTH));
+    bytes.extend(&piece_message(block(0, BLOCK_LENGTH, BLOCK_LENGTH))[..5000]);
+    rig.theirs.write_all(&bytes).unwrap();
+    let batch = rig.batches.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        matches!(
+            &batch.inputs[..],
+            [PeerInput::Block {
+                piece: 0,
+                begin: 0,
+                ..
+            }]
+        ),
+        "{batch:?}"
+    );
+    // Nor when the peer stops exactly at its end, where the header of the next one fits in the same read.
+    rig.theirs
+        .write_all(&piece_message(block(0, BLOCK_LENGTH, BLOCK_LENGTH))[5000..])
+        .unwrap();
+    let batch = rig.batches.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        matches!(
+            &batch.inputs[..],
+            [PeerInput::Block {
+                begin: BLOCK_LENGTH,
+                ..
+            }]
+        ),
+        "{batch:?}"
+    );
+    rig.end();
+}
+
+#[test]
+fn a_batch_is_bounded() {
+    let mut rig = Plan {
+        channel: 1,
+        ..Plan::default()
+    }
+    .start();
+    let haves: Vec<Message> = (0..20_000).map(|n| Message::Have(n % 4)).collect();
+    rig.theirs.write_all(&bytes_of(&haves)).unwrap();
+    let mut count = 0;
+    while count < haves.len() {
+        let batch = rig.batches.recv_timeout(PATIENCE).unwrap();
+        assert!(
+            !batch.inputs.is_empty() && batch.inputs.len() <= 512,
+            "{}",
+            batch.inputs.len()
+        );
+        count += batch.inputs.len();
+    }
+    rig.end();
+}
+
+#[test]
+fn a_frame_that_cannot_be_ends_the_connection_with_the_reason() {
+    for (bytes, words) in [
+        (&b"\0\0\x40\x0a\x07"[..], "piece message with 16393 bytes"),
+        (b"GET / HTTP/1.1\r\n", "unknown message with 1195725855 bytes"),
+        (b"\0\0\0\x03\x05\0", "bitfield message with 2 bytes"),
+    ] {
+        let mut rig = Plan::default().start();
+        rig.theirs.write_all(&bytes_of(&[Message::Unchoke])).unwrap();
+        rig.theirs.write_all(bytes).unwrap();
+        let (inputs, reason) = rig.listen();
+        assert!(
+            matches!(&inputs[..], [PeerInput::Message(Message::Unchoke)]),
+            "{inputs:?}"
+        );
+        assert!(
+            matches!(&reason, CloseReason::Protocol(why) if why.contains(words)),
+            "{reason}"
+        );
+        rig.end();
+    }
+}
+
+#[test]
+fn deadlines_of_a_message_and_of_silence() {
+    let short = Duration::from_millis(50);
+    let deadlines = Deadlines {
+        message: short,
+        ..Deadlines::default()
+    };
+    let mut rig = Plan {
+        deadlines,
+        ..Plan::default()
+    }
+    .start();
+    rig.theirs.write_all(&[0, 0]).unwrap();
+    let (_, reason) = rig.listen();
+    assert!(
+        matches!(&reason, CloseReason::Protocol(why) if why.contains("not complete")),
+        "{reason}"
+    );
+    rig.end();
+
+    let deadlines = Deadlines {
+        idle: short,
+        ..Deadlines::default()
+    };
+    let rig = Plan {
+        deadlines,
+        ..Plan::default()
+    }
+    .start();
+    let (_, reason) = rig.listen();
+    assert!(
+        matches!(&reason, CloseReason::Protocol(why) if why.contains("said nothing")),
+        "{reason}"
+    );
+    rig.end();
+}
+
+#[test]
+fn a_peer_that_takes_nothing_has_stalled() {
+    let deadlines = Deadlines {
+        stall: Duration::from_millis(100),
+        ..Deadlines::default()
+    };
+    let rig = Plan {
+        deadlines,
+        ..Plan::default()
+    }
+    .start();
+    // More than the two sockets hold.
+    for round in 0..2000 {
+        rig.ours.send(PeerCommand::Upload(block(
+            0,
+            round % 16 * BLOCK_LENGTH,
+            BLOCK_LENGTH,
+        )));
+    }
+    assert_eq!(rig.listen().1, CloseReason::Stalled);
+    rig.end();
+}
+
+#[test]
+fn silence_is_filled_with_keep_alives() {
+    let deadlines = Deadlines {
+        keep_alive: Duration::from_millis(5),
+        ..Deadlines::default()
+    };
+    let mut rig = Plan {
+        deadlines,
+        ..Plan::default()
+    }
+    .start();
+    rig.expect_sent(&[0; 12]);
+    rig.end();
+}
+
+#[test]
+fn a_disk_that_fails_an_upload_is_named_in_the_last_batch() {
+    let source = Pattern {
+        broken: true,
+        ..Pattern::default()
+    };
+    let rig = Plan {
+        source,
+        ..Plan::default()
+    }
+    .start();
+    rig.ours.send(PeerCommand::Upload(block(0, 0, 1)));
+    assert_eq!(
+        rig.listen().1,
+        CloseReason::Disk("the disk is on fire".to_owned())
+    );
+    rig.end();
+}
+
+#[test]
+fn closing_wakes_both_threads_wherever_they_wait() {
+    // On the socket and on the commands.
+    let rig = Plan::default().start();
+    rig.ours.close();
+    assert!(matches!(rig.listen().1, CloseReason::ByUs(_)));
+    rig.end();
+
+    // On the limiters, where a rate of nothing holds everything back.
+    let mut rig = Plan {
+        download: Some(0),
+        upload: Some(0),
+        ..Plan::default()
+    }
+    .start();
+    rig.theirs.write_all(&bytes_of(&[Message::Unchoke])).unwrap();
+    rig.ours.send(PeerCommand::Upload(block(0, 0, 1)));
+    let batch = rig.batches.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(batch.inputs.len(), 1, "what was read is not held back");
+    rig.end();
+}
+
+#[test]
+fn the_threads_end_when_nobody_listens_any_more() {
+    let mut rig = Plan {
+        channel: 1,
+        ..Plan::default()
+    }
+    .start();
+    drop(std::mem::replace(&mut rig.batches, bounded(0).1));
+    rig.theirs.write_all(&bytes_of(&[Message::Unchoke])).unwrap();
+    rig.ours.join();
+}
+
+#[test]
+fn messages_go_out_without_tokens_and_blocks_wait_for_them() {
+    let mut rig = Plan {
+        upload: Some(0),
+        ..Plan::default()
+    }
+    .start();
+    rig.ours
+        .send(PeerCommand::Send(vec![Message::Unchoke, Message::Have(1)]));
+    rig.expect_sent(&bytes_of(&[Message::Unchoke, Message::Have(1)]));
     rig.end();
 }
