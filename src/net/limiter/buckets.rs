@@ -1,19 +1,19 @@
 //! The arithmetic of rate limits: a tree of token buckets and one queue of waiters before it. Layer 2.
 //!
 //! What stays true:
-//! - a waiter is granted when *every* limited bucket from its own up to the root is out of debt, and is then
+//! - a waiter is granted when *every* limited bucket from its own up to the root holds its price, and is then
 //!   charged to all of them at once, so no bucket is charged for bytes that another one holds back;
 //! - among waiters that lack the same bucket, who came first goes first;
-//! - a bucket grants at most `rate × time + burst + the last waiter's bytes` in any span of time.
+//! - a bucket grants at most `rate × time + max(burst, largest request)` in any span of time.
 //!
-//! Buckets go into debt: a waiter does not need all its tokens to be there, the next one pays. So 16 KiB
-//! pass a limit of 10 KiB/s without a bucket that is as large as the largest request.
+//! A bucket holds a burst, or as much as its dearest waiter asks for: so 16 KiB pass a limit of 10 KiB/s, after
+//! the 1.6 s that they cost. (To let the first pass at once and the next one pay would put a window of ten
+//! seconds 12 % over such a limit.)
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// How long a bucket that nobody uses saves up. A window of 10 s can be over its limit by this, 1 %, and by
-/// one request.
+/// How long a bucket that nobody uses saves up: 1 % of a window of 10 s.
 const BURST: Duration = Duration::from_millis(100);
 
 /// Credit is counted in bytes × nanoseconds per second, so a refill loses nothing to rounding.
@@ -31,8 +31,10 @@ pub(super) struct Ticket(u64);
 struct Bucket {
     parent: Option<BucketId>,
     rate_bytes_per_sec: Option<u64>,
-    /// What may be spent, in bytes times [`CREDIT_PER_BYTE`]; below zero is debt. Right as of `updated`.
+    /// What may be spent, in bytes times [`CREDIT_PER_BYTE`]. Right as of `updated`.
     credit: i128,
+    /// The price of the dearest request that waits here or below, in the same unit.
+    wanted: i128,
     updated: Instant,
 }
 
@@ -44,29 +46,25 @@ impl Bucket {
             self.credit = self
                 .credit
                 .saturating_add(earned(rate, elapsed))
-                .min(earned(rate, BURST));
+                .min(earned(rate, BURST).max(self.wanted));
         }
     }
 
-    /// When the bucket is out of debt; `None` for never.
-    fn ready_at(&self) -> Option<Instant> {
-        let Some(rate) = self.rate_bytes_per_sec else {
-            return Some(self.updated);
-        };
-        if self.credit >= 0 {
+    /// When the bucket holds `price`; `None` for never.
+    fn ready_at(&self, price: i128) -> Option<Instant> {
+        if self.holds(price) {
             return Some(self.updated);
         }
-        let nanos = self.credit.unsigned_abs().div_ceil(u128::from(rate).max(1));
-        let wait = Duration::from_nanos(u64::try_from(nanos).ok()?);
-        self.updated.checked_add(wait).filter(|_| rate > 0)
+        let rate = self.rate_bytes_per_sec.filter(|rate| *rate > 0)?;
+        let missing = price.saturating_sub(self.credit).unsigned_abs();
+        let nanos = u64::try_from(missing.div_ceil(rate.into())).ok()?;
+        self.updated.checked_add(Duration::from_nanos(nanos))
     }
 
     /// A rate of zero holds everything back, even what there is credit for.
-    fn is_ready(&self) -> bool {
-        match self.rate_bytes_per_sec {
-            None => true,
-            Some(rate) => rate > 0 && self.credit >= 0,
-        }
+    fn holds(&self, price: i128) -> bool {
+        self.rate_bytes_per_sec
+            .is_none_or(|rate| rate > 0 && self.credit >= price)
     }
 }
 
@@ -79,7 +77,8 @@ fn earned(rate: u64, time: Duration) -> i128 {
 struct Waiter {
     ticket: Ticket,
     bucket: BucketId,
-    bytes: usize,
+    /// In bytes times [`CREDIT_PER_BYTE`].
+    price: i128,
 }
 
 /// A tree of buckets with those who wait for its tokens.
@@ -99,6 +98,7 @@ impl Buckets {
             parent,
             rate_bytes_per_sec: rate,
             credit: 0,
+            wanted: 0,
             updated: now,
         };
         self.buckets.insert(id, bucket);
@@ -110,8 +110,8 @@ impl Buckets {
         self.buckets.remove(&id);
     }
 
-    /// Changes a rate from `now` on. What was saved or is owed at the old rate is kept as far as the new one
-    /// allows it: after a limit was raised nobody waits longer than before.
+    /// Changes a rate from `now` on. What was saved at the old rate is kept, so after a limit was raised
+    /// nobody waits longer than before.
     pub(super) fn set_rate(&mut self, now: Instant, id: BucketId, rate: Option<u64>) {
         if let Some(bucket) = self.buckets.get_mut(&id) {
             bucket.refill(now);
@@ -123,13 +123,17 @@ impl Buckets {
         }
     }
 
-    /// Queues a request for `bytes` from a bucket and those above it. [`Self::advance`] says when it is granted.
+    /// Queues a request for `bytes` from a bucket and those above it. It begins to save at the next
+    /// [`Self::advance`], which has to follow at once.
     pub(super) fn reserve(&mut self, bucket: BucketId, bytes: usize) -> Ticket {
         let ticket = Ticket(self.next_number());
+        let price = i128::try_from(bytes)
+            .unwrap_or(i128::MAX)
+            .saturating_mul(CREDIT_PER_BYTE);
         self.queue.push_back(Waiter {
             ticket,
             bucket,
-            bytes,
+            price,
         });
         ticket
     }
@@ -146,25 +150,25 @@ impl Buckets {
     pub(super) fn advance(&mut self, now: Instant) -> (Vec<Ticket>, Option<Instant>) {
         for bucket in self.buckets.values_mut() {
             bucket.refill(now);
+            bucket.wanted = 0;
         }
         let mut granted = Vec::new();
         let mut next_grant: Option<Instant> = None;
         let mut exhausted = HashSet::new();
         let mut waiting = VecDeque::with_capacity(self.queue.len());
         while let Some(waiter) = self.queue.pop_front() {
-            if self.path(waiter.bucket).any(|id| exhausted.contains(&id)) {
-                waiting.push_back(waiter);
-            } else if self.spend(&waiter) {
+            let is_in_line = self.path(waiter.bucket).any(|id| exhausted.contains(&id));
+            if !is_in_line && self.spend(&waiter) {
                 granted.push(waiter.ticket);
-            } else {
-                // Only the lowest: who waits for a torrent's own tokens is not in the line for the global ones.
-                exhausted.extend(self.path(waiter.bucket).find(|id| !self.is_ready(*id)));
-                next_grant = [next_grant, self.ready_at(waiter.bucket)]
-                    .into_iter()
-                    .flatten()
-                    .min();
-                waiting.push_back(waiter);
+                continue;
             }
+            if !is_in_line {
+                // Only the lowest: who waits for a torrent's own tokens is not in the line for the global ones.
+                exhausted.extend(self.path(waiter.bucket).find(|id| !self.holds(*id, waiter.price)));
+                next_grant = [next_grant, self.ready_at(&waiter)].into_iter().flatten().min();
+            }
+            self.save_for(&waiter);
+            waiting.push_back(waiter);
         }
         self.queue = waiting;
         (granted, next_grant)
@@ -182,22 +186,32 @@ impl Buckets {
             .is_ok()
     }
 
-    /// Charges a request to its whole path, if no bucket there is in debt.
+    /// Charges a request to its whole path, if every bucket there holds its price.
     fn spend(&mut self, waiter: &Waiter) -> bool {
-        if !self.path(waiter.bucket).all(|id| self.is_ready(id)) {
+        if !self.path(waiter.bucket).all(|id| self.holds(id, waiter.price)) {
             return false;
         }
-        let price = i128::try_from(waiter.bytes)
-            .unwrap_or(i128::MAX)
-            .saturating_mul(CREDIT_PER_BYTE);
-        let mut next = Some(waiter.bucket);
-        while let Some(bucket) = next.and_then(|id| self.buckets.get_mut(&id)) {
+        self.for_path(waiter.bucket, |bucket| {
             if bucket.rate_bytes_per_sec.is_some() {
-                bucket.credit = bucket.credit.saturating_sub(price);
+                bucket.credit = bucket.credit.saturating_sub(waiter.price);
             }
+        });
+        true
+    }
+
+    /// Lets the buckets of a path grow to what a request costs.
+    fn save_for(&mut self, waiter: &Waiter) {
+        self.for_path(waiter.bucket, |bucket| {
+            bucket.wanted = bucket.wanted.max(waiter.price);
+        });
+    }
+
+    fn for_path(&mut self, bucket: BucketId, change: impl Fn(&mut Bucket)) {
+        let mut next = Some(bucket);
+        while let Some(bucket) = next.and_then(|id| self.buckets.get_mut(&id)) {
+            change(bucket);
             next = bucket.parent;
         }
-        true
     }
 
     /// A bucket and those above it.
@@ -205,19 +219,17 @@ impl Buckets {
         std::iter::successors(Some(bucket), |id| self.buckets.get(id)?.parent)
     }
 
-    fn is_ready(&self, id: BucketId) -> bool {
-        self.buckets.get(&id).is_none_or(Bucket::is_ready)
+    fn holds(&self, id: BucketId, price: i128) -> bool {
+        self.buckets.get(&id).is_none_or(|bucket| bucket.holds(price))
     }
 
-    /// When the whole path of a bucket is out of debt; `None` for never.
-    fn ready_at(&self, bucket: BucketId) -> Option<Instant> {
-        self.path(bucket)
-            .filter_map(|id| self.buckets.get(&id))
-            .map(Bucket::ready_at)
-            .try_fold(None, |latest: Option<Instant>, at| {
-                at.map(|at| Some(latest.map_or(at, |latest| latest.max(at))))
-            })
-            .flatten()
+    /// When every bucket on the way of a request holds its price; `None` for never.
+    fn ready_at(&self, waiter: &Waiter) -> Option<Instant> {
+        let mut latest = None;
+        for bucket in self.path(waiter.bucket).filter_map(|id| self.buckets.get(&id)) {
+            latest = latest.max(Some(bucket.ready_at(waiter.price)?));
+        }
+        latest
     }
 
     fn next_number(&mut self) -> u64 {

@@ -82,7 +82,7 @@ fn a_raised_global_limit_wakes_those_who_wait_below_it() {
     let torrent = Limiter::child(&global, None);
     let outcome = acquire_elsewhere(&torrent, 16 * 1024, &Arc::default());
     wait_for_waiters(&torrent, 1);
-    global.set_rate(Some(KIB));
+    global.set_rate(Some(1024 * KIB));
     assert_eq!(outcome.recv_timeout(TIMEOUT), Ok(true));
 }
 
