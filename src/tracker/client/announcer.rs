@@ -113,6 +113,8 @@ impl Announcer {
             select! {
                 recv(self.commands) -> command => match command {
                     Ok(command) => self.command(command),
+                    // Whoever waits for our end has let go of the sender.
+                    Err(_) if self.deadline.is_some() => self.commands = never(),
                     Err(_) => break,
                 },
                 recv(self.reports) -> report => if let Ok(report) = report {

@@ -1,1 +1,506 @@
+//! The announcer against small servers on 127.0.0.1.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+
+use crossbeam_channel::Receiver;
+
+use super::*;
+use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, Event};
+use crate::tracker::{http, udp};
+
+/// For what happens at once; only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a tracker received: the path, and the announce in it if it is one.
+type Seen = (String, Option<AnnounceRequest>);
+
+struct Announcing {
+    commands: Sender<AnnouncerCommand>,
+    events: Receiver<AnnouncerEvent>,
+    handle: AnnouncerHandle,
+}
+
+fn announcing() -> Announcing {
+    let (events_tx, events) = unbounded();
+    let handle = spawn(AnnouncerSetup {
+        peer_id: PeerId::new(*b"-DT0100-abcdefghijkl"),
+        port: 6881,
+        user_agent: "DTorrent/test".to_owned(),
+        sockets: Arc::new(SocketFactory::new("").unwrap()),
+        events: events_tx,
+    })
+    .unwrap();
+    Announcing {
+        commands: handle.commands.clone(),
+        events,
+        handle,
+    }
+}
+
+impl Announcing {
+    fn start(&self, info_hash: InfoHash, tiers: &[&[&str]]) {
+        let totals = Totals::default();
+        totals.left.store(1000, std::sync::atomic::Ordering::Relaxed);
+        totals
+            .wants_peers
+            .store(true, std::sync::atomic::Ordering::Relaxed);
+        let urls = |tier: &&[&str]| tier.iter().map(|url| (*url).to_owned()).collect();
+        self.send(AnnouncerCommand::Start {
+            info_hash,
+            tiers: tiers.iter().map(urls).collect(),
+            totals: Arc::new(totals),
+        });
+    }
+
+    fn send(&self, command: AnnouncerCommand) {
+        self.commands.send(command).unwrap();
+    }
+
+    fn peers(&self) -> Vec<SocketAddr> {
+        loop {
+            if let AnnouncerEvent::Peers { peers, .. } = self.events.recv_timeout(PATIENCE).unwrap() {
+                return peers;
+            }
+        }
+    }
+
+    /// Waits for a status of which `wanted` holds.
+    fn status(&self, wanted: impl Fn(&[TrackerStatus]) -> bool) -> Vec<TrackerStatus> {
+        loop {
+            if let AnnouncerEvent::Status { trackers, .. } = self.events.recv_timeout(PATIENCE).unwrap()
+                && wanted(&trackers)
+            {
+                return trackers;
+            }
+        }
+    }
+
+    /// Waits until the first tracker has failed, and tells why.
+    fn failure(&self) -> String {
+        let trackers = self.status(|trackers| matches!(trackers[0].state, TrackerState::Failed(_)));
+        match &trackers[0].state {
+            TrackerState::Failed(reason) => reason.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn shut_down(self, limit: Duration) {
+        self.send(AnnouncerCommand::Shutdown(limit));
+        drop(self.commands);
+        self.handle.join();
+    }
+}
+
+fn torrent(n: u8) -> InfoHash {
+    InfoHash::new([n; 20])
+}
+
+/// An HTTP server that answers each request with what `answer` makes of its target.
+fn http_tracker(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> (String, Receiver<Seen>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    let (seen_tx, seen) = unbounded();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let Some(target) = read_target(&mut stream) else {
+                continue;
+            };
+            let query = target.split_once('?').map_or("", |(_, query)| query);
+            let announce = http::parse_announce(query).ok();
+            if seen_tx.send((target.clone(), announce)).is_err() {
+                return;
+            }
+            // The client may have had enough.
+            let _ = stream.write_all(&answer(&target));
+        }
+    });
+    (url, seen)
+}
+
+fn read_target(stream: &mut TcpStream) -> Option<String> {
+    let mut request = Vec::new();
+    let mut byte = [0];
+    while !request.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        request.push(byte[0]);
+    }
+    let request = String::from_utf8(request).unwrap();
+    request.split(' ').nth(1).map(str::to_owned)
+}
+
+fn ok(body: &[u8]) -> Vec<u8> {
+    response("200 OK", "", body)
+}
+
+fn response(status: &str, header: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\n{header}Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn good_answer() -> AnnounceResponse {
+    AnnounceResponse {
+        interval: Duration::from_secs(1800),
+        seeds: Some(3),
+        leechers: Some(4),
+        peers: vec!["127.0.0.1:1234".parse().unwrap()],
+        ..AnnounceResponse::default()
+    }
+}
+
+fn good_tracker() -> (String, Receiver<Seen>) {
+    http_tracker(|_| ok(&http::encode_announce(&good_answer())))
+}
+
+/// The next announce that a tracker receives.
+fn next(seen: &Receiver<Seen>) -> AnnounceRequest {
+    seen.recv_timeout(PATIENCE).unwrap().1.expect("an announce")
+}
+
+/// A tracker that takes connections and never answers.
+fn hanging_tracker() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+/// The URL of a tracker that refuses connections.
+fn dead_tracker() -> String {
+    hanging_tracker().1
+}
+
+#[test]
+fn the_life_of_a_torrent_at_an_http_tracker() {
+    let (url, seen) = good_tracker();
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&format!("{url}?passkey=abc")]]);
+    let (target, announce) = seen.recv_timeout(PATIENCE).unwrap();
+    let announce = announce.unwrap();
+    assert!(target.starts_with("/announce?passkey=abc&info_hash="), "{target}");
+    assert_eq!(announce.info_hash, torrent(1));
+    assert_eq!((announce.port, announce.left), (6881, 1000));
+    assert_eq!(
+        (announce.event, announce.num_want),
+        (Some(Event::Started), Some(200))
+    );
+    assert_eq!(announcing.peers(), good_answer().peers);
+    let status = announcing.status(|trackers| trackers[0].state == TrackerState::Working);
+    assert_eq!((status[0].seeds, status[0].leechers), (Some(3), Some(4)));
+    assert!(status[0].next_announce.is_some());
+
+    announcing.send(AnnouncerCommand::Completed(torrent(1)));
+    assert_eq!(next(&seen).event, Some(Event::Completed));
+    announcing.shut_down(PATIENCE);
+    let stopped = next(&seen);
+    assert_eq!((stopped.event, stopped.num_want), (Some(Event::Stopped), Some(0)));
+    assert!(seen.try_recv().is_err(), "nothing else was asked");
+}
+
+#[test]
+fn a_dead_tracker_gives_way_to_a_live_one() {
+    let (live, _seen) = good_tracker();
+    let announcing = announcing();
+    // The shuffle decides who is first; with this many dead ones it is one of them.
+    let dead: Vec<String> = (0..20).map(|_| dead_tracker()).collect();
+    let mut tier: Vec<&str> = dead.iter().map(String::as_str).collect();
+    tier.push(&live);
+    announcing.start(torrent(1), &[&tier]);
+    assert_eq!(announcing.peers(), good_answer().peers);
+    announcing.status(|trackers| trackers[0].url == live);
+}
+
+#[test]
+fn hanging_trackers_do_not_hold_up_a_live_one() {
+    let (live, _seen) = good_tracker();
+    let hanging: Vec<_> = (0..30).map(|_| hanging_tracker()).collect();
+    let announcing = announcing();
+    for (n, (_, url)) in (0..).zip(&hanging) {
+        announcing.start(torrent(n), &[&[url]]);
+    }
+    announcing.start(torrent(100), &[&[&hanging[0].1, &hanging[1].1, &live]]);
+    assert_eq!(announcing.peers(), good_answer().peers);
+}
+
+#[test]
+fn what_a_tracker_says_is_shown() {
+    let announcing = announcing();
+    let (refusing, _seen) = http_tracker(|_| ok(&http::encode_failure("not registered")));
+    announcing.start(torrent(1), &[&[&refusing]]);
+    assert!(announcing.failure().contains("not registered"));
+
+    let (forbidding, _seen) =
+        http_tracker(|_| response("403 Forbidden", "", &http::encode_failure("banned")));
+    announcing.start(torrent(2), &[&[&forbidding]]);
+    assert!(announcing.failure().contains("banned"));
+
+    let (warning, _seen) = http_tracker(|_| {
+        ok(&http::encode_announce(&AnnounceResponse {
+            warning: Some("be nice".to_owned()),
+            ..good_answer()
+        }))
+    });
+    announcing.start(torrent(3), &[&[&warning]]);
+    let status = announcing.status(|trackers| trackers[0].state == TrackerState::Working);
+    assert_eq!(status[0].warning.as_deref(), Some("be nice"));
+}
+
+#[test]
+fn bad_answers_are_failures() {
+    let table: Vec<(&str, Vec<u8>)> = vec![
+        ("not bencoded", ok(b"<html>")),
+        ("not bencoded", ok(b"")),
+        ("not a dictionary", ok(b"le")),
+        ("status 404", response("404 Not Found", "", b"gone")),
+        ("longer than", ok(&vec![b'x'; 2 << 20])),
+        ("cannot be reached", b"garbage\r\n\r\n".to_vec()),
+        ("cannot be reached", Vec::new()),
+        (
+            "cannot be reached",
+            response("200 OK", "Content-Encoding: gzip\r\n", b"not gzip"),
+        ),
+    ];
+    let announcing = announcing();
+    for (n, (expected, answer)) in (0..).zip(table) {
+        let (url, _seen) = http_tracker(move |_| answer.clone());
+        announcing.start(torrent(n), &[&[&url]]);
+        let reason = announcing.failure();
+        assert!(reason.contains(expected), "{expected}: {reason}");
+    }
+}
+
+#[test]
+fn redirects_are_followed_to_a_bound() {
+    let (target, _seen) = good_tracker();
+    let moved = format!("Location: {target}\r\n");
+    let (redirecting, _seen) = http_tracker(move |_| response("302 Found", &moved, b""));
+    let (looping, seen) = http_tracker(|_| response("302 Found", "Location: /announce?again=1\r\n", b""));
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&redirecting]]);
+    assert_eq!(announcing.peers(), good_answer().peers);
+    announcing.start(torrent(2), &[&[&looping]]);
+    assert!(announcing.failure().contains("redirects more than"));
+    assert!(seen.len() <= 6);
+}
+
+#[test]
+fn gzip_is_read_and_a_bomb_is_not() {
+    let announcing = announcing();
+    let (url, _seen) = http_tracker(|_| {
+        let body = gzip(&http::encode_announce(&good_answer()));
+        response("200 OK", "Content-Encoding: gzip\r\n", &body)
+    });
+    announcing.start(torrent(1), &[&[&url]]);
+    assert_eq!(announcing.peers(), good_answer().peers);
+    let (bomb, _seen) = http_tracker(|_| {
+        response(
+            "200 OK",
+            "Content-Encoding: gzip\r\n",
+            &gzip(&vec![b'x'; 4 << 20]),
+        )
+    });
+    announcing.start(torrent(2), &[&[&bomb]]);
+    assert!(announcing.failure().contains("longer than"));
+}
+
+/// A gzip file of stored blocks (RFC 1951 §3.2.4, RFC 1952 §2.3).
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let blocks: Vec<&[u8]> = data.chunks(65535).collect();
+    for (at, block) in blocks.iter().enumerate() {
+        let len = u16::try_from(block.len()).unwrap();
+        out.push(u8::from(at + 1 == blocks.len()));
+        out.extend(len.to_le_bytes());
+        out.extend((!len).to_le_bytes());
+        out.extend_from_slice(block);
+    }
+    let crc = !data.iter().fold(!0u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg())
+        })
+    });
+    out.extend(crc.to_le_bytes());
+    out.extend(u32::try_from(data.len()).unwrap().to_le_bytes());
+    out
+}
+
+#[test]
+fn a_scrape_follows_an_answer_without_counts() {
+    let (url, seen) = http_tracker(|target| {
+        if target.starts_with("/scrape?") {
+            ok(&http::encode_scrape(&[(
+                torrent(1),
+                crate::tracker::announce::ScrapeCounts {
+                    seeds: 7,
+                    downloads: 8,
+                    leechers: 9,
+                },
+            )]))
+        } else {
+            ok(b"d8:intervali1800e5:peers0:e")
+        }
+    });
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&url]]);
+    let status = announcing.status(|trackers| trackers[0].seeds.is_some());
+    assert_eq!(
+        (status[0].seeds, status[0].downloads, status[0].leechers),
+        (Some(7), Some(8), Some(9))
+    );
+    assert_eq!(seen.len(), 2);
+}
+
+#[test]
+fn a_torrent_can_be_started_again_right_after_a_stop() {
+    let (url, seen) = good_tracker();
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&url]]);
+    announcing.peers();
+    announcing.send(AnnouncerCommand::Stop(torrent(1)));
+    announcing.start(torrent(1), &[&[&url]]);
+    let events: Vec<_> = (0..3).map(|_| next(&seen).event).collect();
+    assert_eq!(
+        events,
+        [Some(Event::Started), Some(Event::Stopped), Some(Event::Started)]
+    );
+    announcing.shut_down(PATIENCE);
+    assert_eq!(next(&seen).event, Some(Event::Stopped));
+}
+
+#[test]
+fn shutdown_says_stopped_and_waits_for_no_hanging_tracker() {
+    let (good, seen) = good_tracker();
+    let (_listener, hanging) = hanging_tracker();
+    // Answers the first announce, and then no more.
+    let first = std::sync::atomic::AtomicBool::new(true);
+    let (released_tx, released) = unbounded::<()>();
+    let (fickle, fickle_seen) = http_tracker(move |_| {
+        if !first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+            let _ = released.recv();
+        }
+        ok(&http::encode_announce(&good_answer()))
+    });
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&good], &[&hanging], &[&fickle]]);
+    announcing.status(|trackers| {
+        trackers[0].state == TrackerState::Working && trackers[2].state == TrackerState::Working
+    });
+    let started = (next(&seen).event, next(&fickle_seen).event);
+    assert_eq!(started, (Some(Event::Started), Some(Event::Started)));
+    // That it ends at all shows the bound: one of the answers never comes.
+    announcing.shut_down(Duration::from_millis(500));
+    assert_eq!(next(&seen).event, Some(Event::Stopped));
+    assert_eq!(next(&fickle_seen).event, Some(Event::Stopped));
+    drop(released_tx);
+}
+
+#[test]
+fn the_end_of_all_senders_ends_the_announcer() {
+    let (_listener, hanging) = hanging_tracker();
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&hanging]]);
+    drop(announcing.commands);
+    announcing.handle.join();
+}
+
+#[test]
+fn urls_that_cannot_be_asked_say_so() {
+    let announcing = announcing();
+    for (n, (url, expected)) in (0..).zip([
+        ("wss://127.0.0.1/announce", "only http, https and udp"),
+        ("udp://127.0.0.1/announce", "needs a port"),
+        ("what is this", "not a valid"),
+    ]) {
+        announcing.start(torrent(n), &[&[url]]);
+        let reason = announcing.failure();
+        assert!(reason.contains(expected), "{url}: {reason}");
+    }
+}
+
+/// A UDP tracker; `lose` tells which datagrams it does not see.
+fn udp_tracker(
+    lose: impl Fn(usize) -> bool + Send + 'static,
+) -> (String, Receiver<(AnnounceRequest, Vec<u8>)>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let url = format!("udp://{}/announce?pass=key", socket.local_addr().unwrap());
+    let (seen_tx, seen) = unbounded();
+    thread::spawn(move || {
+        let mut buffer = [0; 2000];
+        for n in 0.. {
+            let (len, from) = socket.recv_from(&mut buffer).unwrap();
+            if lose(n) {
+                continue;
+            }
+            let answer = match udp::Request::decode(&buffer[..len]).unwrap() {
+                udp::Request::Connect { transaction } => udp::Response::Connect {
+                    transaction,
+                    connection: 77,
+                },
+                udp::Request::Announce {
+                    connection,
+                    transaction,
+                    announce,
+                    url_data,
+                } => {
+                    assert_eq!(connection, 77);
+                    let refused = announce.info_hash == torrent(9);
+                    let _ = seen_tx.send((*announce, url_data));
+                    if refused {
+                        let message = "unknown\ntorrent".to_owned();
+                        udp::Response::Error { transaction, message }
+                    } else {
+                        udp::Response::Announce {
+                            transaction,
+                            interval: Duration::from_secs(1800),
+                            leechers: 1,
+                            seeds: 2,
+                            peers: good_answer().peers,
+                        }
+                    }
+                }
+                udp::Request::Scrape { .. } => panic!("nobody scrapes a UDP tracker"),
+            };
+            // Junk first, which must not disturb: another transaction, and no answer at all.
+            let stranger = udp::Response::Error {
+                transaction: answer.transaction().wrapping_add(1),
+                message: "stranger".to_owned(),
+            };
+            for datagram in [stranger.encode(), vec![1, 2, 3], answer.encode()] {
+                socket.send_to(&datagram, from).unwrap();
+            }
+        }
+    });
+    (url, seen)
+}
+
+#[test]
+fn the_life_of_a_torrent_at_a_udp_tracker() {
+    let (url, seen) = udp_tracker(|_| false);
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&url]]);
+    let (announce, url_data) = seen.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(announce.event, Some(Event::Started));
+    assert_eq!(url_data, b"/announce?pass=key");
+    assert_eq!(announcing.peers(), good_answer().peers);
+    let status = announcing.status(|trackers| trackers[0].state == TrackerState::Working);
+    assert_eq!((status[0].seeds, status[0].leechers), (Some(2), Some(1)));
+    announcing.start(torrent(9), &[&[&url]]);
+    assert!(announcing.failure().contains("unknown torrent"));
+    announcing.shut_down(PATIENCE);
+    let events: Vec<_> = seen.try_iter().map(|(announce, _)| announce.event).collect();
+    assert_eq!(events, [Some(Event::Started), Some(Event::Stopped)]);
+}
+
+#[test]
+fn a_silent_udp_tracker_gives_way_to_a_live_one_and_a_lost_datagram_is_sent_again() {
+    let (silent, _seen) = udp_tracker(|_| true);
+    let (lossy, _seen2) = udp_tracker(|n| n == 0);
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&silent, &lossy]]);
+    assert_eq!(announcing.peers(), good_answer().peers);
+}
