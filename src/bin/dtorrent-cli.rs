@@ -1,3 +1,0 @@
-//! The engine without a window.
-
-fn main() {}

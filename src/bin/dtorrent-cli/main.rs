@@ -1,0 +1,86 @@
+//! The engine without a window: `dtorrent-cli`, for servers, scripts and measurements. Layer 4.
+//!
+//! Every command ends with 0 (done), 1 (failed, with one sentence on stderr) or 2 (wrong usage). Results go
+//! to stdout, progress to stderr on a terminal and to stdout, as plain lines, in a pipe.
+
+mod create;
+mod output;
+mod progress;
+mod settings;
+mod show;
+mod stop;
+mod torrent_file;
+mod verify;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use settings::Common;
+
+/// A BitTorrent client for the command line.
+#[derive(Debug, Parser)]
+#[command(name = "dtorrent-cli", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dtorrent-cli show debian.torrent
+  dtorrent-cli create holiday/ --tracker http://tracker.example/announce
+
+Each command has its own --help. Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a .torrent of a file or folder
+    Create(create::CreateArgs),
+    /// Print what is in a .torrent
+    Show(show::ShowArgs),
+    /// Compare data on disk with a .torrent
+    Verify(verify::VerifyArgs),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Command::Create(args) => create::run(args, &cli.common),
+        Command::Show(args) => show::run(args, &cli.common),
+        Command::Verify(args) => verify::run(args, &cli.common),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough of it (`show … | head`).
+        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If stderr is closed too, the status has to do.
+            let _ = writeln!(io::stderr(), "dtorrent-cli: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Examples:\n  dtorrent-cli "), "{help}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! How far we are: a bar on a terminal, and in a pipe a plain line now and then.
+
+use std::borrow::Cow;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Time between two plain lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// One piece of work, reported from any thread. When it is dropped, the bar is cleared.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    face: Face,
+}
+
+#[derive(Debug)]
+enum Face {
+    Bar(ProgressBar),
+    Lines(Mutex<Lines>),
+    Silent,
+}
+
+/// Guards what was said last: two threads must not say the same.
+#[derive(Debug)]
+struct Lines {
+    last: Option<(Instant, String)>,
+}
+
+impl Progress {
+    /// Shows a bar if stderr is a terminal, else prints lines on stdout; with `quiet` (because stdout is for a
+    /// program) no lines.
+    pub(crate) fn new(quiet: bool) -> Self {
+        let face = if io::stderr().is_terminal() {
+            let bar = ProgressBar::new(0);
+            // The template is a constant, and it is right.
+            if let Ok(style) = ProgressStyle::with_template("{percent:>3}% [{wide_bar}] {msg}") {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            Face::Bar(bar)
+        } else if quiet {
+            Face::Silent
+        } else {
+            Face::Lines(Mutex::new(Lines { last: None }))
+        };
+        Self { face }
+    }
+
+    /// `done` of `total` bytes, and what else there is to say.
+    pub(crate) fn set(&self, done: u64, total: u64, message: impl Into<Cow<'static, str>>) {
+        match &self.face {
+            Face::Bar(bar) => {
+                bar.set_length(total);
+                bar.set_position(done);
+                bar.set_message(message);
+            }
+            Face::Lines(lines) => {
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(line) = lines.next(Instant::now(), done, total, &message.into()) {
+                    // Whoever closed stdout does not want to know; the work goes on.
+                    let _ = writeln!(io::stdout(), "{line}");
+                }
+            }
+            Face::Silent => {}
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Face::Bar(bar) = &self.face {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Lines {
+    /// The line to print: not too often, and only if it says something new.
+    fn next(&mut self, now: Instant, done: u64, total: u64, message: &str) -> Option<String> {
+        let line = format!("{:>3}% {message}", percent(done, total));
+        let due = self
+            .last
+            .as_ref()
+            .is_none_or(|(at, last)| now >= *at + LINE_INTERVAL && *last != line);
+        due.then(|| {
+            self.last = Some((now, line.clone()));
+            line
+        })
+    }
+}
+
+/// Whole percents, 100 only when all is done.
+pub(crate) fn percent(done: u64, total: u64) -> u64 {
+    if total == 0 {
+        return 100;
+    }
+    // Through 128 bits: lengths come from a torrent and may be as large as they like.
+    u64::try_from(u128::from(done) * 100 / u128::from(total)).unwrap_or(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_now_and_then_and_only_with_news() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut lines = Lines { last: None };
+        assert_eq!(lines.next(after(0), 0, 10, "x").as_deref(), Some("  0% x"));
+        assert_eq!(lines.next(after(1), 1, 10, "x"), None, "too soon");
+        assert_eq!(lines.next(after(6), 0, 10, "x"), None, "nothing new");
+        assert_eq!(lines.next(after(7), 1, 10, "x").as_deref(), Some(" 10% x"));
+    }
+
+    #[test]
+    fn a_hundred_percent_is_all() {
+        assert_eq!(percent(0, 0), 100);
+        assert_eq!(percent(999, 1000), 99);
+        assert_eq!(percent(1000, 1000), 100);
+        assert_eq!(percent(u64::MAX, u64::MAX), 100);
+    }
+}
