@@ -16,7 +16,8 @@ use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
 use sha1::{Digest, Sha1};
 
 use super::layout::FileIndex;
-use super::{Storage, StorageError};
+use super::resume::ResumeRecord;
+use super::{Storage, StorageError, Vouched};
 use crate::bitfield::Bitfield;
 use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::id::sha1_of;
@@ -67,6 +68,13 @@ pub enum DiskTask {
         expected: [u8; 20],
         /// As in `WritePiece`.
         digests: bool,
+    },
+    /// Judge a resume record by the files as they are: [`Storage::vouch`].
+    Vouch {
+        /// The record.
+        record: Box<ResumeRecord>,
+        /// The candidates of the journal.
+        candidates: Vec<PieceIndex>,
     },
     /// Before a download: check that it fits, create empty files, preallocate.
     Prepare {
@@ -120,6 +128,8 @@ pub enum DiskResult {
         /// Digest of each block, if they were asked for.
         digests: Option<Vec<BlockDigest>>,
     },
+    /// `Vouch`: what still holds.
+    Vouched(Vouched),
     /// `Prepare`: done.
     Prepared,
     /// `Sync`: done. What was written when the task began survives a power cut.
@@ -191,6 +201,7 @@ impl DiskPool {
         let queue = match job.task {
             DiskTask::WritePiece { .. }
             | DiskTask::Spill { .. }
+            | DiskTask::Vouch { .. }
             | DiskTask::Prepare { .. }
             | DiskTask::Sync => &queues.writes,
             DiskTask::CheckPiece { .. } => &queues.checks,
@@ -279,6 +290,9 @@ impl Worker {
                 expected,
                 digests,
             } => return Some(self.check_piece(storage, piece, &expected, digests)),
+            DiskTask::Vouch { record, candidates } => {
+                return Some(DiskResult::Vouched(storage.vouch(&record, &candidates)));
+            }
             DiskTask::Prepare { wanted } => {
                 let wanted: HashSet<_> = wanted.into_iter().collect();
                 let prepared = storage.prepare(|file| wanted.contains(&file));

@@ -104,3 +104,42 @@ fn decode(bytes: &[u8]) -> impl Iterator<Item = PieceIndex> + '_ {
         (u32::from_be_bytes(*check) == !piece).then_some(PieceIndex(piece))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tempfile::tempdir;
+
+    #[test]
+    fn a_journal_cut_anywhere_keeps_its_whole_entries_and_grows_on() {
+        let folder = tempdir().unwrap();
+        let path = folder.path().join("x.journal");
+        let bytes: Vec<u8> = [5, 0, u32::MAX]
+            .into_iter()
+            .flat_map(|piece| encode(PieceIndex(piece)))
+            .collect();
+        for cut in 0..=bytes.len() {
+            std::fs::write(&path, &bytes[..cut]).unwrap();
+            let journal = Journal::open(&path).unwrap();
+            assert_eq!(journal.pieces().len(), cut / ENTRY_LENGTH, "cut at {cut}");
+            journal.append(PieceIndex(9)).unwrap();
+            drop(journal);
+            assert!(
+                Journal::open(&path).unwrap().pieces().contains(&PieceIndex(9)),
+                "cut at {cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn entries_that_do_not_match_are_skipped() {
+        let mut bytes: Vec<u8> = [1, 2, 3]
+            .into_iter()
+            .flat_map(|piece| encode(PieceIndex(piece)))
+            .collect();
+        bytes[ENTRY_LENGTH + 2] ^= 4;
+        assert_eq!(decode(&bytes).collect::<Vec<_>>(), [PieceIndex(1), PieceIndex(3)]);
+        // Blocks that a power cut left unwritten read as zeroes.
+        assert_eq!(decode(&[0; 64]).count(), 0);
+    }
+}

@@ -8,11 +8,14 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::geometry::{Geometry, PieceIndex};
 use crate::metainfo::Info;
 
 /// Number of a file, `0..files().len()`, padding files not counted: the order in which faces see them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct FileIndex(pub u32);
 
 impl FileIndex {

@@ -13,8 +13,12 @@ pub mod journal;
 pub mod layout;
 mod prepare;
 mod relocate;
+pub mod resume;
+pub mod state_dir;
 mod store;
+mod vouch;
 
 pub use error::StorageError;
 pub use prepare::free_space;
 pub use store::Storage;
+pub use vouch::Vouched;

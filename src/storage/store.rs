@@ -183,7 +183,7 @@ impl Storage {
     pub(super) fn is_hole(&self, piece: PieceIndex) -> Result<bool, StorageError> {
         for span in self.layout.piece_spans(piece) {
             if let Some(file) = span.file
-                && self.has_data(file, span)?
+                && self.is_written(file, span)?
             {
                 return Ok(false);
             }
@@ -191,7 +191,7 @@ impl Storage {
         Ok(true)
     }
 
-    fn has_data(&self, file: FileIndex, span: Span) -> Result<bool, StorageError> {
+    fn is_written(&self, file: FileIndex, span: Span) -> Result<bool, StorageError> {
         let handle = match self.handle(file, Access::Read) {
             Ok(handle) => handle,
             Err(error) if error.is_absent() => return Ok(false),

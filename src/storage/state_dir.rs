@@ -1,0 +1,334 @@
+//! The state directory: torrents, resume records and their order, over restarts and power cuts. Layer 3, one
+//! per client.
+//!
+//! ```text
+//! lock                      held as long as the client runs; the process id of its holder
+//! session                   the order of the torrents
+//! torrents/HASH.torrent     as it was added
+//! torrents/HASH.resume      see `resume`
+//! torrents/HASH.journal     see `journal`
+//! *.old                     the generation before
+//! ```
+//!
+//! Each file is written beside its place, synced, renamed, and the directory synced: at any moment there is
+//! a whole one. Damage falls back to the generation before, then to nothing, and never stops the program: the
+//! torrents are what `torrents/` holds, whatever the order says.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::journal::Journal;
+use super::resume::{self, RecordError, ResumeRecord};
+use crate::geometry::PieceIndex;
+use crate::id::InfoHash;
+
+/// A failure of the state directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another instance runs.
+    #[error(
+        "{} is in use by another instance{}; close that one, or choose another folder with --state",
+        .path.display(), .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+    )]
+    Held {
+        /// The directory.
+        path: PathBuf,
+        /// Its process, if it has said so.
+        pid: Option<u32>,
+    },
+    /// The system refused something.
+    #[error("could not {action} {}: {source}", .path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A record could not be made.
+    #[error("could not make the resume record: {0}")]
+    Record(#[from] RecordError),
+}
+
+/// A torrent of an earlier run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Its identity, after the name of its file: to be compared with the content.
+    pub info_hash: InfoHash,
+    /// The `.torrent`; empty if it could not be read.
+    pub metainfo_bytes: Vec<u8>,
+    /// How it was left; `None`: unknown, everything is to be checked.
+    pub record: Option<ResumeRecord>,
+    /// Pieces that may have been written after the record, to be hashed before they count. The numbers are as
+    /// they were found, and may be too large.
+    pub candidates: Vec<PieceIndex>,
+    /// What was damaged or unreadable, for a person.
+    pub problem: Option<String>,
+}
+
+/// The state directory, ours as long as this value lives.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    /// Holds the lock; the kernel gives it up with the process, however that ends.
+    _lock: File,
+    /// Guards the table of open journals, nothing else. A journal's own lock comes after it.
+    journals: Mutex<HashMap<InfoHash, Arc<Journal>>>,
+}
+
+impl StateDir {
+    /// Opens a state directory, creates it if need be, and locks it.
+    ///
+    /// # Errors
+    /// [`StateError::Held`] if another instance has it.
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        let torrents = path.join("torrents");
+        fs::create_dir_all(&torrents).map_err(failed("create", &torrents))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock(path)?,
+            journals: Mutex::default(),
+        })
+    }
+
+    /// Saves a `.torrent` as it was given.
+    ///
+    /// # Errors
+    /// It is not saved; an earlier one is still there.
+    pub fn save_torrent(&self, info_hash: InfoHash, raw: &[u8]) -> Result<(), StateError> {
+        replace(&self.file(info_hash, "torrent"), raw)
+    }
+
+    /// Saves a resume record, and takes what it covers out of the journal. Every piece in it must have been
+    /// synced: see [`super::Storage::sync`].
+    ///
+    /// # Errors
+    /// It is not saved; an earlier one is still there.
+    pub fn save_resume(&self, info_hash: InfoHash, record: &ResumeRecord) -> Result<(), StateError> {
+        replace(&self.file(info_hash, "resume"), &record.encode()?)?;
+        let journal = self.journals().get(&info_hash).map(Arc::clone);
+        if let Some(journal) = journal {
+            journal
+                .drop_saved(&record.have)
+                .map_err(failed("shorten", &self.file(info_hash, "journal")))?;
+        }
+        Ok(())
+    }
+
+    /// Saves the order of the torrents.
+    ///
+    /// # Errors
+    /// It is not saved; the earlier one is still there.
+    pub fn save_order(&self, order: &[InfoHash]) -> Result<(), StateError> {
+        replace(&self.path.join("session"), &resume::encode_order(order)?)
+    }
+
+    /// The journal of a torrent, for [`super::Storage::with_journal`]: the same one on each call.
+    ///
+    /// # Errors
+    /// It cannot be read or written.
+    pub fn journal(&self, info_hash: InfoHash) -> Result<Arc<Journal>, StateError> {
+        let mut journals = self.journals();
+        if let Some(journal) = journals.get(&info_hash) {
+            return Ok(Arc::clone(journal));
+        }
+        let path = self.file(info_hash, "journal");
+        let journal = Arc::new(Journal::open(&path).map_err(failed("open", &path))?);
+        journals.insert(info_hash, Arc::clone(&journal));
+        Ok(journal)
+    }
+
+    /// Drops all that is kept of a torrent. Its data is not here and stays.
+    ///
+    /// # Errors
+    /// A file could not be removed; the others are gone all the same.
+    pub fn forget(&self, info_hash: InfoHash) -> Result<(), StateError> {
+        self.journals().remove(&info_hash);
+        let mut result = Ok(());
+        // The `.torrent` first: without it the rest means nothing.
+        for kind in ["torrent", "torrent.old", "resume", "resume.old", "journal"] {
+            let path = self.file(info_hash, kind);
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    result = result.and(Err(failed("remove", &path)(error)));
+                }
+                _ => {}
+            }
+        }
+        result.and(sync_folder(&self.path.join("torrents")))
+    }
+
+    /// All torrents in their order; those that the order does not name come last. What is damaged is left
+    /// out and said in [`Loaded::problem`].
+    pub fn load_all(&self) -> Vec<Loaded> {
+        let mut left = self.torrents();
+        let mut known = HashSet::new();
+        let mut order = self.order();
+        order.retain(|info_hash| left.contains(info_hash) && known.insert(*info_hash));
+        left.retain(|info_hash| !known.contains(info_hash));
+        left.sort_unstable();
+        order.extend(left);
+        order.into_iter().map(|info_hash| self.load(info_hash)).collect()
+    }
+
+    fn order(&self) -> Vec<InfoHash> {
+        let path = self.path.join("session");
+        let (order, problem) = read_generations(&path, resume::decode_order);
+        if let Some(problem) = problem {
+            log::warn!("{problem}; the order of the torrents may be an older one");
+        }
+        order.unwrap_or_default()
+    }
+
+    /// What has a `.torrent`, the generation before counting too.
+    fn torrents(&self) -> Vec<InfoHash> {
+        let folder = self.path.join("torrents");
+        let entries = match folder.read_dir() {
+            Ok(entries) => entries,
+            Err(error) => {
+                log::error!("{} cannot be listed: {error}", folder.display());
+                return Vec::new();
+            }
+        };
+        let mut found: Vec<InfoHash> = entries
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name().into_string().ok()?;
+                let (hash, kind) = name.split_once('.')?;
+                matches!(kind, "torrent" | "torrent.old").then(|| hash.parse().ok())?
+            })
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn load(&self, info_hash: InfoHash) -> Loaded {
+        let metainfo = read_generations(&self.file(info_hash, "torrent"), |bytes| match bytes {
+            [] => Err(RecordError::Kind),
+            bytes => Ok(bytes.to_vec()),
+        });
+        let record = read_generations(&self.file(info_hash, "resume"), ResumeRecord::decode);
+        let journal = self.journal(info_hash);
+        let mut candidates = journal
+            .as_ref()
+            .map(|journal| journal.pieces())
+            .unwrap_or_default();
+        if let (Some(older), Some(_)) = &record {
+            // What the damaged record had beyond the older one is in no journal any more.
+            candidates = (0..older.have.len()).map(PieceIndex).collect();
+        }
+        let problems = [metainfo.1, record.1, journal.err().map(|error| error.to_string())];
+        let problems: Vec<String> = problems.into_iter().flatten().collect();
+        Loaded {
+            info_hash,
+            metainfo_bytes: metainfo.0.unwrap_or_default(),
+            record: record.0,
+            candidates,
+            problem: (!problems.is_empty()).then(|| problems.join("; ")),
+        }
+    }
+
+    fn file(&self, info_hash: InfoHash, kind: &str) -> PathBuf {
+        self.path.join("torrents").join(format!("{info_hash}.{kind}"))
+    }
+
+    fn journals(&self) -> MutexGuard<'_, HashMap<InfoHash, Arc<Journal>>> {
+        self.journals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failed<'a>(action: &'static str, path: &'a Path) -> impl Fn(io::Error) -> StateError + 'a {
+    move |source| StateError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Takes the lock and writes our process id into it.
+fn lock(folder: &Path) -> Result<File, StateError> {
+    let path = folder.join("lock");
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(failed("open", &path))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            return Err(StateError::Held {
+                path: folder.to_owned(),
+                pid: fs::read_to_string(&path)
+                    .ok()
+                    .and_then(|text| text.trim().parse().ok()),
+            });
+        }
+        Err(error) => return Err(failed("lock", &path)(error.into())),
+    }
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(failed("write", &path))?;
+    Ok(file)
+}
+
+/// Replaces a file in one step and keeps the one before.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
+    let (new, old) = (beside(path, "new"), beside(path, "old"));
+    let mut file = File::create(&new).map_err(failed("create", &new))?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(failed("write", &new))?;
+    match fs::rename(path, &old) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("rename", path)(error)),
+        _ => {}
+    }
+    // Between the two renames only `.old` has the name, and loading looks there as well.
+    fs::rename(&new, path).map_err(failed("rename", &new))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+fn sync_folder(folder: &Path) -> Result<(), StateError> {
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed("sync", folder))
+}
+
+fn beside(path: &Path, generation: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(generation);
+    name.into()
+}
+
+/// The newest generation that is whole, and what is wrong with a newer one.
+fn read_generations<T>(
+    path: &Path,
+    decode: impl Fn(&[u8]) -> Result<T, RecordError>,
+) -> (Option<T>, Option<String>) {
+    let mut problem = None;
+    for path in [path.to_owned(), beside(path, "old")] {
+        let wrong = match fs::read(&path) {
+            Ok(bytes) => match decode(&bytes) {
+                Ok(value) => return (Some(value), problem),
+                Err(error) => error.to_string(),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => error.to_string(),
+        };
+        problem.get_or_insert(format!("{} cannot be used: {wrong}", path.display()));
+    }
+    (None, problem)
+}
+
+#[cfg(test)]
+#[path = "state_dir_tests.rs"]
+mod tests;
