@@ -295,3 +295,7 @@ fn holds_only(folder: &Path, own: &HashSet<PathBuf>) -> bool {
             entry.is_ok_and(|entry| own.contains(&entry.path()) || holds_only(&entry.path(), own))
         })
 }
+
+#[cfg(test)]
+#[path = "relocate_tests.rs"]
+mod tests;

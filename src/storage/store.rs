@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::fs::SeekFrom;
+use rustix::io::Errno;
 
 use super::StorageError;
 use super::below::{Access, Folder, is_absent};
@@ -47,7 +48,7 @@ pub struct Storage {
 #[derive(Debug, Default)]
 pub(super) struct FileState {
     writing: Mutex<()>,
-    /// Written since the last sync.
+    /// Written, or found to hold a piece, since the last sync.
     dirty: AtomicBool,
     /// Created since the last sync: its folders need one too.
     unsynced_name: AtomicBool,
@@ -130,6 +131,10 @@ impl Storage {
 
     /// Notes that a piece is whole, verified and on disk, though not synced.
     pub(super) fn completed(&self, piece: PieceIndex) {
+        // A piece that was only read back may have been written by a run that was killed before it synced.
+        for file in self.layout.files_of_piece(piece) {
+            self.files[file.get()].dirty.store(true, Ordering::Release);
+        }
         self.unsynced().push(piece);
         if let Some(Err(error)) = self.journal.as_ref().map(|journal| journal.append(piece)) {
             // Costs a download after a kill, nothing else.
@@ -168,6 +173,11 @@ impl Storage {
         if state.dirty.swap(false, Ordering::AcqRel) {
             let file = self.handle(index, Access::Read)?;
             file.sync_data()
+                .or_else(|error| match Errno::from_io_error(&error) {
+                    // Read-only media: what is there cannot get lost.
+                    Some(Errno::ROFS | Errno::INVAL) => Ok(()),
+                    _ => Err(error),
+                })
                 .map_err(|error| self.failure("sync", index, error))?;
         }
         if state.unsynced_name.swap(false, Ordering::AcqRel) {
@@ -201,7 +211,7 @@ impl Storage {
         Ok(
             match rustix::fs::seek(handle.file(), SeekFrom::Data(span.offset)) {
                 Ok(data) => data < span.offset + span.length,
-                Err(rustix::io::Errno::NXIO) => false,
+                Err(Errno::NXIO) => false,
                 // A file system that knows no holes.
                 Err(_) => true,
             },

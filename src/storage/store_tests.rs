@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
-use rustix::io::Errno;
 use tempfile::tempdir;
 
 use super::*;
@@ -274,6 +273,21 @@ fn pieces_of_a_file_that_did_not_sync_are_never_returned() {
     let failed = storage.sync().unwrap_err();
     assert!(failed.to_string().contains("t/a"), "{failed}");
     assert_eq!(storage.sync().unwrap(), [PieceIndex(2)]);
+}
+
+#[test]
+fn a_piece_that_was_only_read_back_is_synced_as_well() {
+    let folder = tempdir().unwrap();
+    let torrent = two_files();
+    torrent.write_all(&torrent.storage(folder.path()));
+    let cache = Arc::new(FileCache::new(4));
+    let storage = torrent.storage_with(folder.path(), Arc::clone(&cache), false);
+    storage.completed(FIRST);
+    cache
+        .faults
+        .sync
+        .store(Errno::IO.raw_os_error(), Ordering::Relaxed);
+    assert!(storage.sync().is_err());
 }
 
 #[test]

@@ -1,0 +1,252 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+
+use tempfile::tempdir;
+
+use super::*;
+use crate::geometry::PieceIndex;
+use crate::storage::fixture::{Tmpfs, Torrent};
+
+static GO_ON: AtomicBool = AtomicBool::new(false);
+
+fn torrent() -> Torrent {
+    Torrent::new(
+        &[("t/a", 20_000), ("t/none", 0), ("t/sub/deep/b", 30_001)],
+        17_000,
+    )
+}
+
+/// Writes everything, and opens the files for reading and writing.
+fn filled(root: &Path) -> (Torrent, Arc<Storage>) {
+    let torrent = torrent();
+    let storage = torrent.storage(root);
+    storage.prepare(|_| true).unwrap();
+    torrent.write_all(&storage);
+    torrent.assert_readable(&storage);
+    (torrent, storage)
+}
+
+/// Every path below a folder, links not followed.
+fn tree(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.symlink_metadata().unwrap().is_dir() {
+            found.extend(tree(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+fn verified(storage: &Storage) -> Bitfield {
+    Bitfield::full(storage.layout().geometry().piece_count())
+}
+
+#[test]
+fn a_move_within_a_file_system_renames_and_leaves_strangers_alone() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new/deeper"));
+    let (torrent, storage) = filled(&old);
+    fs::write(old.join("t/stranger"), "x").unwrap();
+    let inode = fs::metadata(old.join("t/a")).unwrap().ino();
+    storage.move_to(&new, &GO_ON).unwrap();
+    assert_eq!(storage.root(), new);
+    assert_eq!(fs::metadata(new.join("t/a")).unwrap().ino(), inode);
+    assert_eq!(tree(&old), [old.join("t"), old.join("t/stranger")]);
+    torrent.assert_readable(&storage);
+    torrent.write_all(&storage);
+    assert!(!old.join("t/a").exists());
+}
+
+#[test]
+fn a_move_across_file_systems_copies_and_then_removes() {
+    let Some(disk) = Tmpfs::new(1024) else { return };
+    let folder = tempdir().unwrap();
+    let old = folder.path().join("old");
+    let (torrent, storage) = filled(&old);
+    storage.move_to(&disk.path(), &GO_ON).unwrap();
+    assert!(tree(&old).is_empty(), "{:?}", tree(&old));
+    torrent.assert_readable(&storage);
+    assert!(disk.path().join("t/none").is_file());
+    // And back.
+    storage.move_to(&old, &GO_ON).unwrap();
+    torrent.assert_readable(&storage);
+    assert!(tree(&disk.path()).is_empty());
+}
+
+#[test]
+fn holes_are_copied_as_holes() {
+    let Some(disk) = Tmpfs::new(512) else { return };
+    let folder = tempdir().unwrap();
+    let torrent = Torrent::new(&[("t/a", 4_000_000)], 100_000);
+    let storage = torrent.storage(folder.path());
+    let last = PieceIndex(39);
+    torrent.write(&storage, last).unwrap();
+    storage.move_to(&disk.path(), &GO_ON).unwrap();
+    let mut found = vec![0; 100_000];
+    storage.read(last, 0, &mut found).unwrap();
+    assert_eq!(found, torrent.piece(last));
+    assert_eq!(fs::metadata(disk.path().join("t/a")).unwrap().len(), 4_000_000);
+}
+
+#[test]
+fn a_move_that_does_not_fit_or_is_interrupted_changes_nothing() {
+    let Some(disk) = Tmpfs::new(32) else { return };
+    let folder = tempdir().unwrap();
+    let (torrent, storage) = filled(folder.path());
+    let before = tree(folder.path());
+    let full = storage.move_to(&disk.path(), &GO_ON).unwrap_err();
+    assert!(full.is_disk_full(), "{full}");
+    let grown = std::process::Command::new("mount")
+        .args(["-o", "remount,size=1m"])
+        .arg(disk.path())
+        .status();
+    assert!(grown.unwrap().success());
+    let interrupted = storage.move_to(&disk.path(), &AtomicBool::new(true)).unwrap_err();
+    assert!(
+        matches!(interrupted, StorageError::Interrupted { .. }),
+        "{interrupted}"
+    );
+    assert!(tree(&disk.path()).is_empty());
+    assert_eq!(tree(folder.path()), before);
+    assert_eq!(storage.root(), folder.path());
+    torrent.assert_readable(&storage);
+}
+
+#[test]
+fn a_file_in_the_way_stops_a_move_before_it_begins() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let (torrent, storage) = filled(&old);
+    let before = tree(&old);
+    fs::create_dir_all(new.join("t/sub/deep")).unwrap();
+    fs::write(new.join("t/sub/deep/b"), "theirs").unwrap();
+    let conflict = storage.move_to(&new, &GO_ON).unwrap_err();
+    assert!(
+        matches!(&conflict, StorageError::Exists { path } if path.ends_with("t/sub/deep/b")),
+        "{conflict}"
+    );
+    assert_eq!(
+        (tree(&old), fs::read(new.join("t/sub/deep/b")).unwrap()),
+        (before, b"theirs".to_vec())
+    );
+    torrent.assert_readable(&storage);
+}
+
+#[test]
+fn a_failure_in_the_middle_of_renaming_is_undone() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let (torrent, storage) = filled(&old);
+    let before = tree(&old);
+    // `t/a` can move; the folder of `t/sub/deep/b` cannot be made.
+    fs::create_dir_all(new.join("t")).unwrap();
+    fs::write(new.join("t/sub"), "a file").unwrap();
+    storage.move_to(&new, &GO_ON).unwrap_err();
+    assert_eq!(tree(&old), before);
+    assert_eq!(tree(&new), [new.join("t"), new.join("t/sub")]);
+    torrent.assert_readable(&storage);
+}
+
+#[test]
+fn a_move_to_where_it_is_or_of_nothing() {
+    let folder = tempdir().unwrap();
+    let (torrent, storage) = filled(folder.path());
+    storage.move_to(&folder.path().join("t/.."), &GO_ON).unwrap();
+    torrent.assert_readable(&storage);
+    let fresh = torrent.storage(&folder.path().join("never"));
+    fresh.move_to(&folder.path().join("else"), &GO_ON).unwrap();
+    torrent.write_all(&fresh);
+    assert!(folder.path().join("else/t/a").is_file() && !folder.path().join("never").exists());
+}
+
+#[test]
+fn removing_leaves_what_is_not_ours() {
+    let folder = tempdir().unwrap();
+    let (_, storage) = filled(folder.path());
+    let outside = tempdir().unwrap();
+    fs::write(outside.path().join("kept"), "x").unwrap();
+    fs::write(folder.path().join("t/sub/stranger"), "x").unwrap();
+    symlink(outside.path(), folder.path().join("t/link")).unwrap();
+    storage.remove(&verified(&storage), false).unwrap();
+    let root = folder.path();
+    assert_eq!(
+        tree(root),
+        [
+            root.join("t"),
+            root.join("t/link"),
+            root.join("t/sub"),
+            root.join("t/sub/stranger")
+        ]
+    );
+    assert!(outside.path().join("kept").exists());
+}
+
+#[test]
+fn removing_leaves_a_file_that_only_has_our_name() {
+    let folder = tempdir().unwrap();
+    fs::create_dir(folder.path().join("t")).unwrap();
+    fs::write(folder.path().join("t/a"), "somebody else's").unwrap();
+    let torrent = torrent();
+    let storage = torrent.storage(folder.path());
+    torrent.write(&storage, PieceIndex(2)).unwrap();
+    storage.remove(&Bitfield::empty(3), false).unwrap();
+    assert_eq!(
+        tree(folder.path()),
+        [folder.path().join("t"), folder.path().join("t/a")]
+    );
+    storage.remove(&Bitfield::empty(3), false).unwrap();
+    torrent
+        .storage(Path::new("/does/not/exist"))
+        .remove(&Bitfield::full(3), false)
+        .unwrap();
+}
+
+#[test]
+fn a_folder_that_became_a_link_is_not_removed_through() {
+    let folder = tempdir().unwrap();
+    let (old, outside) = (folder.path().join("old"), folder.path().join("outside"));
+    let (_, storage) = filled(&old);
+    fs::rename(old.join("t"), &outside).unwrap();
+    symlink(&outside, old.join("t")).unwrap();
+    for trash in [true, false] {
+        storage.remove(&verified(&storage), trash).unwrap();
+    }
+    assert!(outside.join("a").is_file() && outside.join("sub/deep/b").is_file());
+}
+
+/// A file system of its own has a trash of its own, at its top: the user's is not touched.
+#[test]
+fn the_trash_takes_a_folder_of_ours_as_one_and_else_only_our_files() {
+    let Some(disk) = Tmpfs::new(1024) else { return };
+    let root = disk.path().join("downloads");
+    let in_trash = || {
+        let entries = disk.path().join(".Trash-0/files").read_dir().unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let (_, storage) = filled(&root);
+    storage.remove(&verified(&storage), true).unwrap();
+    assert_eq!(in_trash(), ["t"]);
+    assert!(tree(&root).is_empty());
+
+    let (_, storage) = filled(&root);
+    fs::write(root.join("t/stranger"), "x").unwrap();
+    storage.remove(&verified(&storage), true).unwrap();
+    assert_eq!(in_trash(), ["a", "b", "none", "t"]);
+    assert_eq!(tree(&root), [root.join("t"), root.join("t/stranger")]);
+}
+
+#[test]
+fn what_the_trash_does_not_take_stays() {
+    let Some(disk) = Tmpfs::new(1024) else { return };
+    let (torrent, storage) = filled(&disk.path().join("downloads"));
+    // Where the trash would be, there is a file.
+    fs::write(disk.path().join(".Trash-0"), "").unwrap();
+    let refused = storage.remove(&verified(&storage), true).unwrap_err();
+    assert!(matches!(refused, StorageError::Trash { .. }), "{refused}");
+    torrent.assert_readable(&storage);
+}
