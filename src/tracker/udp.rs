@@ -433,3 +433,6 @@ fn decode_counts(bytes: &[u8]) -> Result<ScrapeCounts, UdpError> {
         leechers: fields.u32()?,
     })
 }
+
+#[cfg(test)]
+mod tests;
