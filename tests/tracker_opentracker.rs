@@ -1,4 +1,9 @@
 //! The announcer against a tracker of somebody else: opentracker, over HTTP and UDP.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "this is a test, helpers included"
+)]
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
