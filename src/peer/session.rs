@@ -1,0 +1,344 @@
+//! What we and one peer have told each other: the protocol's state of a connection. Layer 2, BEP 3 §peer
+//! protocol, BEP 6, BEP 10.
+//!
+//! The session checks everything that a peer says against the torrent and turns it into a [`Said`], in which
+//! numbers are in range. What to do about it is the business of [`crate::torrent::state`].
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
+
+use sha1::{Digest, Sha1};
+
+use crate::bitfield::Bitfield;
+use crate::geometry::{Block, Geometry, PieceIndex};
+use crate::id::{InfoHash, PeerId};
+use crate::net::greeter::{Direction, Greeted};
+use crate::peer::client;
+use crate::wire::extension::{ExtensionHandshake, HANDSHAKE_NUMBER};
+use crate::wire::message::Message;
+
+/// The largest block that we serve; every client asks for 16 KiB, some old ones for more (BEP 3 §request).
+pub const MAX_SERVED_BLOCK: u32 = 128 * 1024;
+
+/// Requests that a peer may have waiting at us; announced as `reqq` (BEP 10).
+pub const REQUEST_QUEUE: usize = 500;
+
+/// What we assume a peer lets us have waiting there when it does not say.
+const ASSUMED_REQUEST_QUEUE: usize = 250;
+
+/// Pieces that a choked newcomer may fetch from us (BEP 6 §allowed fast set).
+const ALLOWED_FAST_COUNT: usize = 10;
+
+/// A peer that has more than this many pieces needs no allowed fast set.
+const ALLOWED_FAST_FOR: u32 = ALLOWED_FAST_COUNT as u32;
+
+/// Most pieces of *its* allowed fast set that we remember: more would only be a way to fill our memory.
+const MAX_ALLOWED_FAST: usize = 64;
+
+/// How a peer broke the protocol. The connection is closed; nothing else suffers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// A piece number past the end.
+    #[error("it spoke of piece {0}, the torrent has {1}")]
+    NoSuchPiece(u32, u32),
+    /// A block that is not inside its piece, or larger than anybody may ask for.
+    #[error("it asked for {0}, which is not a block of this torrent")]
+    NoSuchBlock(Block),
+    /// A bitfield of the wrong length or with a spare bit set.
+    #[error("its bitfield of {0} bytes does not fit {1} pieces")]
+    WrongBitfield(usize, u32),
+    /// A bitfield, `have all` or `have none` after another one or after a `have`.
+    #[error("it told of its pieces anew")]
+    LateBitfield,
+    /// A message of the fast extension, which was not agreed on.
+    #[error("it used the fast extension without announcing it")]
+    FastNotAgreed,
+    /// An extension handshake that cannot be read.
+    #[error("its extension handshake cannot be read: {0}")]
+    ExtensionHandshake(String),
+}
+
+/// What a message means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// Nothing that anybody has to act on.
+    Nothing,
+    /// It will not serve us; without the fast extension all our requests there are void.
+    Choked,
+    /// It will.
+    Unchoked,
+    /// It became interested in what we have, or ceased to be.
+    Interest,
+    /// It told of a piece that it did not have before.
+    Has(PieceIndex),
+    /// It told of all its pieces at once; they are in [`Session::has`].
+    HasSet,
+    /// It asks for a block, which lies inside its piece.
+    Request(Block),
+    /// It takes a request back.
+    Cancel(Block),
+    /// It will not answer this request of ours.
+    Reject(Block),
+    /// A piece that it serves even while it chokes us.
+    AllowedFast,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub struct Session {
+    geometry: Geometry,
+    /// The other end of the connection.
+    pub addr: SocketAddr,
+    /// Who opened it.
+    pub direction: Direction,
+    /// Who the peer says it is.
+    pub peer_id: PeerId,
+    /// Both sides speak the fast extension (BEP 6).
+    pub fast: bool,
+    /// Both sides speak the extension protocol (BEP 10).
+    pub extended: bool,
+    /// We do not serve it.
+    pub am_choking: bool,
+    /// We have told it that we want what it has.
+    pub am_interested: bool,
+    /// It does not serve us.
+    pub peer_choking: bool,
+    /// It wants what we have.
+    pub peer_interested: bool,
+    /// Its pieces, as far as it told.
+    pub has: Bitfield,
+    /// Pieces that we may ask for while it chokes us (BEP 6).
+    pub allowed_fast: Vec<PieceIndex>,
+    /// Pieces that it may ask for while we choke it (BEP 6).
+    pub granted_fast: Vec<PieceIndex>,
+    /// Requests that it lets wait (`reqq`, BEP 10).
+    pub request_queue: usize,
+    /// Where it listens, if it said (`p`, BEP 10) or if we dialled it.
+    pub listen_addr: Option<SocketAddr>,
+    client: Option<String>,
+    /// It has told of pieces: a bitfield would come too late.
+    told_pieces: bool,
+}
+
+impl Session {
+    /// The state after the handshake: both sides choke and nobody is interested (BEP 3 §peer protocol).
+    pub fn new(greeted: &Greeted, geometry: Geometry) -> Self {
+        Self {
+            geometry,
+            addr: greeted.addr,
+            direction: greeted.direction,
+            peer_id: greeted.handshake.peer_id,
+            fast: greeted.handshake.supports_fast(),
+            extended: greeted.handshake.supports_extended(),
+            am_choking: true,
+            am_interested: false,
+            peer_choking: true,
+            peer_interested: false,
+            has: Bitfield::empty(geometry.piece_count()),
+            allowed_fast: Vec::new(),
+            granted_fast: Vec::new(),
+            request_queue: ASSUMED_REQUEST_QUEUE,
+            listen_addr: (greeted.direction == Direction::Outgoing).then_some(greeted.addr),
+            client: None,
+            told_pieces: false,
+        }
+    }
+
+    /// Whether the peer has every piece.
+    pub fn is_seed(&self) -> bool {
+        self.has.is_full()
+    }
+
+    /// Name of its program: what it says itself, else what its peer id tells.
+    pub fn client(&self) -> String {
+        self.client
+            .clone()
+            .unwrap_or_else(|| client::client_name(self.peer_id))
+    }
+
+    /// The messages that open a connection, first of all what we have: the shortest form that says it.
+    pub fn greeting(&mut self, info_hash: InfoHash, have: &Bitfield, listen_port: u16) -> Vec<Message> {
+        let mut messages = Vec::new();
+        if self.fast && have.is_full() {
+            messages.push(Message::HaveAll);
+        } else if self.fast && have.is_empty() {
+            messages.push(Message::HaveNone);
+        } else if !have.is_empty() {
+            messages.push(Message::Bitfield(have.as_bytes().into()));
+        }
+        if self.extended {
+            messages.push(self.extension_greeting(have, listen_port));
+        }
+        if self.fast
+            && let IpAddr::V4(ip) = self.addr.ip()
+        {
+            self.granted_fast = allowed_fast_set(info_hash, ip.octets(), self.geometry.piece_count());
+            // Only what we can serve: a grant that would end in a reject is worth nothing.
+            self.granted_fast.retain(|&piece| have.has(piece));
+            messages.extend(
+                self.granted_fast
+                    .iter()
+                    .map(|piece| Message::AllowedFast(piece.0)),
+            );
+        }
+        messages
+    }
+
+    fn extension_greeting(&self, have: &Bitfield, listen_port: u16) -> Message {
+        let handshake = ExtensionHandshake {
+            extensions: BTreeMap::new(),
+            client: Some(concat!("DTorrent ", env!("CARGO_PKG_VERSION")).into()),
+            port: NonZeroU16::new(listen_port),
+            request_queue: Some(REQUEST_QUEUE as u32),
+            upload_only: Some(have.is_full()),
+            your_ip: Some(self.addr.ip()),
+        };
+        Message::Extended(HANDSHAKE_NUMBER, handshake.encode().into())
+    }
+
+    /// Takes a message in, checks it, and says what it means.
+    pub fn on_message(&mut self, message: &Message) -> Result<Said, SessionError> {
+        match message {
+            Message::Choke => {
+                self.peer_choking = true;
+                Ok(Said::Choked)
+            }
+            Message::Unchoke => {
+                self.peer_choking = false;
+                Ok(Said::Unchoked)
+            }
+            Message::Interested => Ok(self.set_interested(true)),
+            Message::NotInterested => Ok(self.set_interested(false)),
+            Message::Have(index) => {
+                let piece = self.piece(*index)?;
+                self.told_pieces = true;
+                Ok(if self.has.insert(piece) {
+                    Said::Has(piece)
+                } else {
+                    Said::Nothing
+                })
+            }
+            Message::Bitfield(bytes) => {
+                let pieces = self.geometry.piece_count();
+                let has = Bitfield::from_bytes(bytes, pieces)
+                    .ok_or(SessionError::WrongBitfield(bytes.len(), pieces))?;
+                self.set_all(has)
+            }
+            Message::HaveAll => {
+                self.need_fast()?;
+                self.set_all(Bitfield::full(self.geometry.piece_count()))
+            }
+            Message::HaveNone => {
+                self.need_fast()?;
+                self.set_all(Bitfield::empty(self.geometry.piece_count()))
+            }
+            Message::Request(block) => {
+                if block.length > MAX_SERVED_BLOCK || !self.geometry.contains(*block) {
+                    return Err(SessionError::NoSuchBlock(*block));
+                }
+                Ok(Said::Request(*block))
+            }
+            Message::Cancel(block) => Ok(Said::Cancel(*block)),
+            Message::RejectRequest(block) => {
+                self.need_fast()?;
+                Ok(Said::Reject(*block))
+            }
+            Message::AllowedFast(index) => {
+                self.need_fast()?;
+                let piece = self.piece(*index)?;
+                if self.allowed_fast.len() < MAX_ALLOWED_FAST && !self.allowed_fast.contains(&piece) {
+                    self.allowed_fast.push(piece);
+                }
+                Ok(Said::AllowedFast)
+            }
+            Message::SuggestPiece(_) => self.need_fast().map(|()| Said::Nothing),
+            Message::Extended(HANDSHAKE_NUMBER, payload) => self.extension_handshake(payload),
+            // We announce no extension message yet, so none can be meant for us.
+            Message::Extended(..) | Message::KeepAlive | Message::Port(_) | Message::Unknown(_) => {
+                Ok(Said::Nothing)
+            }
+        }
+    }
+
+    fn set_interested(&mut self, interested: bool) -> Said {
+        let changed = self.peer_interested != interested;
+        self.peer_interested = interested;
+        if changed { Said::Interest } else { Said::Nothing }
+    }
+
+    fn set_all(&mut self, has: Bitfield) -> Result<Said, SessionError> {
+        // BEP 3 wants it to be the very first message, but extension handshakes come before it in practice.
+        if std::mem::replace(&mut self.told_pieces, true) {
+            return Err(SessionError::LateBitfield);
+        }
+        self.has = has;
+        if self.has.count() > ALLOWED_FAST_FOR {
+            self.granted_fast.clear();
+        }
+        Ok(Said::HasSet)
+    }
+
+    fn piece(&self, index: u32) -> Result<PieceIndex, SessionError> {
+        let error = SessionError::NoSuchPiece(index, self.geometry.piece_count());
+        self.geometry.check_piece(index).ok_or(error)
+    }
+
+    fn need_fast(&self) -> Result<(), SessionError> {
+        self.fast.then_some(()).ok_or(SessionError::FastNotAgreed)
+    }
+
+    fn extension_handshake(&mut self, payload: &[u8]) -> Result<Said, SessionError> {
+        let handshake = ExtensionHandshake::decode(payload)
+            .map_err(|error| SessionError::ExtensionHandshake(error.to_string()))?;
+        if let Some(client) = handshake.client.filter(|client| !client.is_empty()) {
+            self.client = Some(client);
+        }
+        if let Some(queue) = handshake.request_queue {
+            self.request_queue = (queue as usize).max(1);
+        }
+        if let (Some(port), Direction::Incoming) = (handshake.port, self.direction) {
+            self.listen_addr = Some(SocketAddr::new(self.addr.ip(), port.get()));
+        }
+        Ok(Said::Nothing)
+    }
+}
+
+/// The pieces that a peer at this address may fetch while choked: the same for everybody who computes them,
+/// so that reconnecting does not yield others (BEP 6 §allowed fast set). Empty for a torrent of few pieces.
+fn allowed_fast_set(info_hash: InfoHash, ip: [u8; 4], piece_count: u32) -> Vec<PieceIndex> {
+    if piece_count as usize <= ALLOWED_FAST_COUNT {
+        return Vec::new();
+    }
+    let mut set = Vec::with_capacity(ALLOWED_FAST_COUNT);
+    // The last byte of the address does not count: one network gets one set.
+    let mut digest: [u8; 20] = Sha1::new()
+        .chain_update([ip[0], ip[1], ip[2], 0])
+        .chain_update(info_hash.as_bytes())
+        .finalize()
+        .into();
+    while set.len() < ALLOWED_FAST_COUNT {
+        for word in digest.as_chunks::<4>().0 {
+            let piece = PieceIndex(u32::from_be_bytes(*word) % piece_count);
+            if set.len() < ALLOWED_FAST_COUNT && !set.contains(&piece) {
+                set.push(piece);
+            }
+        }
+        digest = Sha1::digest(digest).into();
+    }
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allowed_fast_set_is_the_one_of_the_specification() {
+        // BEP 6 gives this set for 80.4.4.200, an info-hash of twenty 0xaa and 1313 pieces.
+        let set = allowed_fast_set(InfoHash::new([0xaa; 20]), [80, 4, 4, 200], 1313);
+        let expected = [1059, 431, 808, 1217, 287, 376, 1188, 353, 508, 1246];
+        assert_eq!(set.iter().map(|piece| piece.0).collect::<Vec<_>>(), expected);
+        assert_eq!(allowed_fast_set(InfoHash::new([0; 20]), [1, 2, 3, 4], 10), []);
+    }
+}
