@@ -141,7 +141,19 @@ pub enum DiskResult {
     Moved,
     /// `Remove`: done.
     Removed,
-    /// The task failed: disk full, file gone, no permission.
+    /// `Spill` failed: some of these blocks may be on disk all the same.
+    SpillFailed {
+        /// The blocks.
+        blocks: Vec<Block>,
+        /// What went wrong, with the file.
+        error: StorageError,
+    },
+    /// `Sync` failed: what was completed since the last one may not survive a power cut.
+    SyncFailed {
+        /// What went wrong, with the file.
+        error: StorageError,
+    },
+    /// Any other task failed: disk full, file gone, no permission.
     Failed {
         /// The piece, where the task had one.
         piece: Option<PieceIndex>,
@@ -298,7 +310,7 @@ impl Worker {
                 let prepared = storage.prepare(|file| wanted.contains(&file));
                 prepared.map(|()| DiskResult::Prepared)
             }
-            DiskTask::Sync => storage.sync().map(|pieces| DiskResult::Synced { pieces }),
+            DiskTask::Sync => return Some(sync(storage)),
             DiskTask::Move { .. } | DiskTask::Remove { .. } if closing => return None,
             DiskTask::Move { to } => storage.move_to(&to, &self.closing).map(|()| DiskResult::Moved),
             DiskTask::Remove { verified, trash } => {
@@ -438,23 +450,26 @@ fn write_piece(
 }
 
 /// Writes blocks where they belong, neighbours with one call.
-fn spill(storage: &Storage, mut blocks: Vec<(Block, BlockBuf)>) -> DiskResult {
-    blocks.sort_by_key(|(block, _)| (block.piece, block.begin));
+fn spill(storage: &Storage, mut spilled: Vec<(Block, BlockBuf)>) -> DiskResult {
+    spilled.sort_by_key(|(block, _)| (block.piece, block.begin));
     let joined = |one: &(Block, BlockBuf), next: &(Block, BlockBuf)| {
         one.0.piece == next.0.piece && one.0.begin + one.0.length == next.0.begin
     };
-    for run in blocks.chunk_by(joined) {
+    let outcome = spilled.chunk_by(joined).try_for_each(|run| {
         let data: Vec<IoSlice<'_>> = run.iter().map(|(_, data)| IoSlice::new(data)).collect();
-        let first = run[0].0;
-        if let Err(error) = storage.write(first.piece, first.begin, &data) {
-            return DiskResult::Failed {
-                piece: Some(first.piece),
-                error,
-            };
-        }
+        storage.write(run[0].0.piece, run[0].0.begin, &data)
+    });
+    let blocks = spilled.into_iter().map(|(block, _)| block).collect();
+    match outcome {
+        Ok(()) => DiskResult::Spilled { blocks },
+        Err(error) => DiskResult::SpillFailed { blocks, error },
     }
-    DiskResult::Spilled {
-        blocks: blocks.into_iter().map(|(block, _)| block).collect(),
+}
+
+fn sync(storage: &Storage) -> DiskResult {
+    match storage.sync() {
+        Ok(pieces) => DiskResult::Synced { pieces },
+        Err(error) => DiskResult::SyncFailed { error },
     }
 }
 

@@ -44,11 +44,17 @@ pub struct AnnouncerSetup {
 #[derive(Debug)]
 pub struct AnnouncerHandle {
     /// What it is asked goes here. When every sender is gone it ends without a word to the trackers.
-    pub commands: Sender<AnnouncerCommand>,
+    commands: Sender<AnnouncerCommand>,
     thread: JoinHandle<()>,
 }
 
 impl AnnouncerHandle {
+    /// Asks for something. After its end nothing comes of it.
+    pub fn send(&self, command: AnnouncerCommand) {
+        // The receiver is gone only if the thread has ended.
+        let _ = self.commands.send(command);
+    }
+
     /// Waits until the announcer has ended, which [`AnnouncerCommand::Shutdown`] makes it do. Workers that the
     /// system does not let go of, such as in a lookup of a name, end later by themselves.
     pub fn join(self) {
