@@ -1,1 +1,16 @@
-//! One torrent at work: the machine that decides, and the Downloader thread that acts.
+//! One torrent at work: the machine that decides ([`state::Torrent`]), and the thread that acts
+//! ([`downloader::Downloader`]).
+
+pub mod addresses;
+pub mod assembly;
+pub mod blame;
+pub mod downloader;
+#[cfg(test)]
+mod fixture;
+mod neighbours;
+pub mod peer;
+pub mod rate;
+pub mod report;
+pub mod selection;
+pub mod state;
+mod transfer;

@@ -1,0 +1,211 @@
+//! Where other peers of a torrent may be reached, and when to try each. Layer 2.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// Addresses that are remembered; more would only be a way to fill our memory.
+const MOST_ADDRESSES: usize = 4_000;
+
+/// Time to the second attempt; it doubles with each failure.
+const FIRST_RETRY: Duration = Duration::from_secs(10);
+
+/// The longest time between two attempts.
+const LONGEST_RETRY: Duration = Duration::from_secs(30 * 60);
+
+/// A peer that was connected and left is tried again after this.
+const RECONNECT: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Dialing,
+    Connected,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    state: State,
+    failures: u32,
+    next_try: Option<Instant>,
+    seed: bool,
+}
+
+/// The addresses of one torrent.
+#[derive(Debug, Default)]
+pub struct AddressBook {
+    known: BTreeMap<SocketAddr, Known>,
+    banned: HashSet<IpAddr>,
+    own: HashSet<SocketAddr>,
+}
+
+impl AddressBook {
+    /// Remembers addresses; says how many are new.
+    pub fn add(&mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> usize {
+        let before = self.known.len();
+        for addr in addresses {
+            let usable = addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast();
+            if usable
+                && !self.is_banned(addr.ip())
+                && !self.own.contains(&addr)
+                && self.known.len() < MOST_ADDRESSES
+            {
+                self.known.entry(addr).or_insert(Known {
+                    state: State::Idle,
+                    failures: 0,
+                    next_try: None,
+                    seed: false,
+                });
+            }
+        }
+        self.known.len() - before
+    }
+
+    /// Up to `most` addresses that may be dialled now, never-tried ones first; they count as being dialled
+    /// from here on. Seeds are left out when `skip_seeds`: two seeds have nothing for each other.
+    pub fn next_dials(&mut self, now: Instant, most: usize, skip_seeds: bool) -> Vec<SocketAddr> {
+        let mut due: Vec<_> = self
+            .known
+            .iter()
+            .filter(|(_, known)| known.state == State::Idle && known.next_try.is_none_or(|at| at <= now))
+            .filter(|(_, known)| !(skip_seeds && known.seed))
+            .map(|(addr, known)| (known.failures, known.next_try, *addr))
+            .collect();
+        due.sort_unstable();
+        due.truncate(most);
+        due.iter()
+            .for_each(|(_, _, addr)| self.set_state(*addr, State::Dialing));
+        due.into_iter().map(|(_, _, addr)| addr).collect()
+    }
+
+    /// How many dials are under way.
+    pub fn dialing(&self) -> usize {
+        self.known
+            .values()
+            .filter(|known| known.state == State::Dialing)
+            .count()
+    }
+
+    /// A connection to this address stands, whoever opened it.
+    pub fn connected(&mut self, addr: SocketAddr) {
+        self.add([addr]);
+        self.set_state(addr, State::Connected);
+    }
+
+    /// A connection to this address ended.
+    pub fn disconnected(&mut self, now: Instant, addr: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&addr) {
+            known.state = State::Idle;
+            known.failures = known.failures.max(1);
+            known.next_try = Some(now + RECONNECT);
+        }
+    }
+
+    /// A dial did not succeed: it is tried later and later.
+    pub fn failed(&mut self, now: Instant, addr: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&addr) {
+            known.state = State::Idle;
+            let pause = FIRST_RETRY
+                .saturating_mul(1 << known.failures.min(16))
+                .min(LONGEST_RETRY);
+            known.failures += 1;
+            known.next_try = Some(now + pause);
+        }
+    }
+
+    /// The address turned out to be our own.
+    pub fn is_own(&mut self, addr: SocketAddr) {
+        self.known.remove(&addr);
+        self.own.insert(addr);
+    }
+
+    /// The peer there has everything.
+    pub fn is_seed(&mut self, addr: SocketAddr) {
+        if let Some(known) = self.known.get_mut(&addr) {
+            known.seed = true;
+        }
+    }
+
+    /// Nothing at this host is talked to again in this run.
+    pub fn ban(&mut self, ip: IpAddr) {
+        self.banned.insert(ip);
+        self.known.retain(|addr, _| addr.ip() != ip);
+    }
+
+    /// Whether this host was banned.
+    pub fn is_banned(&self, ip: IpAddr) -> bool {
+        self.banned.contains(&ip)
+    }
+
+    /// Addresses worth keeping for the next run: those that were connected or never failed.
+    pub fn worth_keeping(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.known
+            .iter()
+            .filter(|(_, known)| known.failures <= 1)
+            .map(|(addr, _)| *addr)
+    }
+
+    fn set_state(&mut self, addr: SocketAddr, state: State) {
+        if let Some(known) = self.known.get_mut(&addr) {
+            known.state = state;
+            if state == State::Connected {
+                known.failures = 0;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(last: u8) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, last], 6881))
+    }
+
+    #[test]
+    fn a_failing_address_is_tried_later_and_later() {
+        let start = Instant::now();
+        let mut book = AddressBook::default();
+        assert_eq!(book.add([addr(1), addr(1)]), 1);
+        assert_eq!(book.next_dials(start, 5, false), [addr(1)]);
+        assert_eq!(book.next_dials(start, 5, false), [], "it is being dialled");
+        book.failed(start, addr(1));
+        assert_eq!(book.next_dials(start + FIRST_RETRY / 2, 5, false), []);
+        assert_eq!(book.next_dials(start + FIRST_RETRY, 5, false), [addr(1)]);
+        book.failed(start, addr(1));
+        assert_eq!(book.next_dials(start + FIRST_RETRY, 5, false), []);
+        assert_eq!(book.next_dials(start + LONGEST_RETRY, 5, false), [addr(1)]);
+    }
+
+    #[test]
+    fn untried_addresses_come_first() {
+        let start = Instant::now();
+        let mut book = AddressBook::default();
+        book.add([addr(1)]);
+        book.next_dials(start, 1, false);
+        book.failed(start, addr(1));
+        book.add([addr(2)]);
+        assert_eq!(book.next_dials(start + LONGEST_RETRY, 1, false), [addr(2)]);
+    }
+
+    #[test]
+    fn banned_own_and_useless_addresses_stay_out() {
+        let mut book = AddressBook::default();
+        book.ban(addr(1).ip());
+        book.is_own(addr(2));
+        assert_eq!(
+            book.add([addr(1), addr(2), SocketAddr::from(([127, 0, 0, 3], 0))]),
+            0
+        );
+        assert!(book.is_banned(addr(1).ip()));
+    }
+
+    #[test]
+    fn a_seed_dials_no_seeds() {
+        let mut book = AddressBook::default();
+        book.add([addr(1), addr(2)]);
+        book.is_seed(addr(1));
+        assert_eq!(book.next_dials(Instant::now(), 5, true), [addr(2)]);
+    }
+}

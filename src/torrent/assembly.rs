@@ -1,0 +1,229 @@
+//! Pieces between their first request and the disk, and the credits that they hold. Layer 2.
+//!
+//! A piece is opened only when there are credits for all of its blocks, so an open piece can always be
+//! finished and no piece waits for the memory that another one holds. Pieces larger than a quarter of the
+//! budget would let nothing else live beside them: their blocks hold one credit each from request to disk and
+//! are spilled there unverified, where nothing counts or serves them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::geometry::{Block, Geometry, PieceIndex};
+use crate::memory::{BlockBuf, Budget};
+use crate::torrent::blame::Author;
+
+#[derive(Debug)]
+struct OpenPiece {
+    /// Blocks that are in memory, by number; all `None` in a piece that is spilled.
+    blocks: Vec<Option<BlockBuf>>,
+    authors: Vec<Option<Author>>,
+    /// Credits that the piece holds as a whole; 0 for one that is spilled.
+    credits: usize,
+    /// Blocks of a spilled piece that have reached the disk.
+    spilled: usize,
+}
+
+/// What storing a block led to.
+#[derive(Debug)]
+pub enum Stored {
+    /// It is in memory, others are missing.
+    Kept,
+    /// It was the last one: all blocks of the piece in order, for the disk.
+    Whole(Vec<BlockBuf>),
+    /// The piece is one that is spilled: the block goes to the disk by itself.
+    Spill(BlockBuf),
+    /// The piece is not open.
+    NotOpen,
+}
+
+/// The open pieces of one torrent.
+#[derive(Debug)]
+pub struct Assembly {
+    geometry: Geometry,
+    budget: Arc<Budget>,
+    spills: bool,
+    /// Credits of single blocks of spilled pieces that are out.
+    block_credits: usize,
+    open: BTreeMap<PieceIndex, OpenPiece>,
+}
+
+impl Assembly {
+    /// No piece open. Whether pieces are kept or spilled follows from the size of the budget now.
+    pub fn new(geometry: Geometry, budget: Arc<Budget>) -> Self {
+        let blocks = geometry.block_count(PieceIndex(0)) as usize;
+        let spills = blocks > budget.limit() / 4;
+        Self {
+            geometry,
+            budget,
+            spills,
+            block_credits: 0,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Whether pieces are too large to be kept in memory.
+    pub fn spills(&self) -> bool {
+        self.spills
+    }
+
+    /// Opens a piece if its credits can be had.
+    pub fn open(&mut self, piece: PieceIndex) -> bool {
+        let blocks = self.geometry.block_count(piece) as usize;
+        let credits = if self.spills { 0 } else { blocks };
+        let granted = self.budget.take(credits, 0);
+        if granted < credits {
+            self.budget.give_back(granted);
+            return false;
+        }
+        let open = OpenPiece {
+            blocks: (0..blocks).map(|_| None).collect(),
+            authors: vec![None; blocks],
+            credits,
+            spilled: 0,
+        };
+        let before = self.open.insert(piece, open);
+        debug_assert!(before.is_none(), "piece {piece} was open already");
+        true
+    }
+
+    /// How many of `wanted` requests may be sent as far as memory goes. Blocks of pieces that are kept hold
+    /// their credits already; those of spilled ones take theirs here, to be given back by
+    /// [`Self::give_back_blocks`] when the request ended without a block, or by [`Self::spilled`].
+    pub fn take_blocks(&mut self, wanted: usize) -> usize {
+        if !self.spills {
+            return wanted;
+        }
+        let granted = self.budget.take(wanted, 0);
+        self.block_credits += granted;
+        granted
+    }
+
+    /// Gives credits back that [`Self::take_blocks`] granted.
+    pub fn give_back_blocks(&mut self, count: usize) {
+        if self.spills {
+            self.block_credits -= count;
+            self.budget.give_back(count);
+        }
+    }
+
+    /// Takes a block in.
+    pub fn store(&mut self, block: Block, author: Author, data: BlockBuf) -> Stored {
+        let (Some(number), Some(open)) = (self.geometry.block_number(block), self.open.get_mut(&block.piece))
+        else {
+            return Stored::NotOpen;
+        };
+        let number = number as usize;
+        open.authors[number] = Some(author);
+        if self.spills {
+            return Stored::Spill(data);
+        }
+        open.blocks[number] = Some(data);
+        if open.blocks.iter().any(Option::is_none) {
+            return Stored::Kept;
+        }
+        Stored::Whole(open.blocks.iter_mut().filter_map(Option::take).collect())
+    }
+
+    /// Blocks of a spilled piece are on disk. Gives the pieces that are wholly there now.
+    pub fn spilled(&mut self, blocks: &[Block]) -> Vec<PieceIndex> {
+        self.give_back_blocks(blocks.len());
+        let mut whole = Vec::new();
+        for block in blocks {
+            if let Some(open) = self.open.get_mut(&block.piece) {
+                open.spilled += 1;
+                if open.spilled == open.authors.len() {
+                    whole.push(block.piece);
+                }
+            }
+        }
+        whole
+    }
+
+    /// Ends a piece, good or bad: its credits are free. Gives who sent each of its blocks, if all came.
+    pub fn close(&mut self, piece: PieceIndex) -> Option<Vec<Author>> {
+        let open = self.open.remove(&piece)?;
+        self.budget.give_back(open.credits);
+        open.authors.into_iter().collect()
+    }
+
+    /// The number of open pieces.
+    pub fn open_count(&self) -> usize {
+        self.open.len()
+    }
+}
+
+impl Drop for Assembly {
+    fn drop(&mut self) {
+        let held: usize = self.open.values().map(|open| open.credits).sum();
+        self.budget.give_back(held + self.block_credits);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::BLOCK_LENGTH;
+    use crate::memory::BlockPool;
+    use crate::peer::link::PeerKey;
+
+    const AUTHOR: Author = Author {
+        peer: PeerKey(1),
+        ip: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+    };
+
+    fn setup(blocks_per_piece: u32) -> (Geometry, Arc<Budget>, Assembly) {
+        let piece_length = blocks_per_piece * BLOCK_LENGTH;
+        let geometry = Geometry::new(u64::from(piece_length) * 10, piece_length).unwrap();
+        let budget = Arc::new(Budget::of_mib(1));
+        (geometry, Arc::clone(&budget), Assembly::new(geometry, budget))
+    }
+
+    #[test]
+    fn a_piece_holds_its_credits_from_opening_to_closing() {
+        let (geometry, budget, mut assembly) = setup(16);
+        assert!(!assembly.spills());
+        assert_eq!(
+            (0..5).filter(|&piece| assembly.open(PieceIndex(piece))).count(),
+            4,
+            "64 credits, 16 a piece"
+        );
+        let pool = BlockPool::new(0);
+        for block in geometry.blocks(PieceIndex(0)) {
+            let stored = assembly.store(block, AUTHOR, pool.buffer(block.length));
+            let last = block.begin / BLOCK_LENGTH == 15;
+            assert!(if last {
+                matches!(stored, Stored::Whole(blocks) if blocks.len() == 16)
+            } else {
+                true
+            });
+        }
+        assert_eq!(budget.taken(), 64, "the disk has them still");
+        assert_eq!(assembly.close(PieceIndex(0)), Some(vec![AUTHOR; 16]));
+        assert_eq!(budget.taken(), 48);
+        assert_eq!(assembly.close(PieceIndex(1)), None, "nobody sent it");
+        drop(assembly);
+        assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn a_large_piece_is_spilled_block_by_block() {
+        let (geometry, budget, mut assembly) = setup(17);
+        assert!(assembly.spills() && assembly.open(PieceIndex(0)));
+        assert_eq!(budget.taken(), 0);
+        let pool = BlockPool::new(0);
+        let mut whole = Vec::new();
+        for block in geometry.blocks(PieceIndex(0)) {
+            assert_eq!(assembly.take_blocks(1), 1);
+            assert!(matches!(
+                assembly.store(block, AUTHOR, pool.buffer(block.length)),
+                Stored::Spill(_)
+            ));
+            whole = assembly.spilled(&[block]);
+        }
+        assert_eq!(whole, [PieceIndex(0)]);
+        assert_eq!(budget.taken(), 0);
+        assert_eq!(assembly.take_blocks(1000), 64);
+        drop(assembly);
+        assert_eq!(budget.taken(), 0);
+    }
+}

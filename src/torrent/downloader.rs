@@ -1,0 +1,534 @@
+//! The Downloader: the thread of one torrent. Layer 3.
+//!
+//! It takes in what peers, disk threads and the engine say, lets the machine decide, and carries its actions
+//! out. It never blocks: everything that it sends goes to channels that are unbounded and whose content is
+//! bounded by credits or by the other side's own messages.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
+
+use crate::bitfield::Bitfield;
+use crate::engine::api::{Priority, TorrentDetails};
+use crate::id::{InfoHash, PeerId};
+use crate::memory::{BlockPool, Budget};
+use crate::metainfo::Metainfo;
+use crate::net::greeter::{Greeted, GreeterCommand, GreeterHandle};
+use crate::net::limiter::Limiter;
+use crate::peer::connection::{Connection, ConnectionSetup};
+use crate::peer::link::{CompletedLog, PeerBatch, PeerKey};
+use crate::storage::Storage;
+use crate::storage::disk::{DiskJob, DiskPool, DiskResult, DiskTask};
+use crate::torrent::report::{Every, Parked, TorrentStatus, details};
+use crate::torrent::state::{Action, Settings, Start, Torrent};
+use crate::tracker::client::Totals;
+
+/// How often rates are measured, peers looked after and the engine told.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How often what was written is made safe against a power cut and enters the resume record. A killed
+/// program loses nothing in between (the journal of the storage sees to that), only a power cut does.
+const SYNC_EVERY: Duration = Duration::from_secs(30);
+
+/// Batches of peers that may wait. Readers wait in turn when it is full, and the Downloader waits for
+/// nobody, so the number only sets how many wake-ups are saved.
+const BATCHES: usize = 256;
+
+/// Events that are taken in before the machine's actions are carried out.
+const EVENTS_A_TURN: usize = 64;
+
+/// What the engine tells a torrent.
+#[derive(Debug)]
+pub enum TorrentCommand {
+    /// A new peer.
+    Greeted(Box<Greeted>),
+    /// A dialled peer could not be had, or was ourselves.
+    DialFailed {
+        /// The address that was dialled.
+        addr: SocketAddr,
+        /// It is our own.
+        own: bool,
+    },
+    /// Peers to dial.
+    PeersFound(Vec<SocketAddr>),
+    /// Whether details are wanted.
+    Watch(bool),
+    /// What is wanted has changed.
+    SetPriorities(Vec<Priority>),
+    /// The order of pieces has changed.
+    SetSequential(bool),
+    /// Limits have changed.
+    Configure(Settings),
+    /// Every connection must go: the address that they were bound to is not ours any more.
+    Disconnect,
+    /// Let peers go, bring everything to disk, report [`TorrentReport::Ended`] and end.
+    Stop,
+}
+
+/// What a torrent tells the engine.
+#[derive(Debug)]
+pub enum TorrentReport {
+    /// Twice a second.
+    Status(TorrentStatus),
+    /// With each status while it is watched.
+    Details(Box<TorrentDetails>),
+    /// This much is safe on disk now.
+    Durable(Parked),
+    /// The check of its data has ended.
+    Checked,
+    /// All that is wanted is there now.
+    Finished,
+    /// It cannot go on; in words for a person.
+    Halted(String),
+    /// It has neither peers nor work: it may be told to stop.
+    Quiet,
+    /// The thread has ended. Nothing follows.
+    Ended(Parked),
+}
+
+/// What all Downloaders of a client share.
+#[derive(Debug)]
+pub struct Commons {
+    /// Who we are.
+    pub peer_id: PeerId,
+    /// Memory for blocks.
+    pub budget: Arc<Budget>,
+    /// Buffers for blocks.
+    pub pool: Arc<BlockPool>,
+    /// The disk threads.
+    pub disk: DiskPool,
+    /// The greeter, for dials.
+    pub greeter: GreeterHandle,
+    /// The next connection's key.
+    pub next_peer: AtomicU64,
+}
+
+/// What one Downloader needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// Shared by all.
+    pub commons: Arc<Commons>,
+    /// The torrent.
+    pub metainfo: Arc<Metainfo>,
+    /// Its files.
+    pub storage: Arc<Storage>,
+    /// Where it stood when it was last parked.
+    pub parked: Parked,
+    /// Limits.
+    pub settings: Settings,
+    /// Its child of the client's limit from peers.
+    pub download: Arc<Limiter>,
+    /// Its child of the client's limit to peers.
+    pub upload: Arc<Limiter>,
+    /// What trackers are told.
+    pub totals: Arc<Totals>,
+    /// Where reports go.
+    pub reports: Sender<(InfoHash, TorrentReport)>,
+}
+
+/// The handle of a running Downloader.
+#[derive(Debug)]
+pub struct DownloaderHandle {
+    commands: Sender<TorrentCommand>,
+    thread: JoinHandle<()>,
+}
+
+impl DownloaderHandle {
+    /// Tells the torrent something. A thread that has just ended has said so in a report.
+    pub fn send(&self, command: TorrentCommand) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Waits for the thread, which has reported that it ended.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            log::error!("the thread of a torrent panicked; its state on disk is as last saved");
+        }
+    }
+}
+
+/// The thread of one torrent.
+#[derive(Debug)]
+pub struct Downloader {
+    commons: Arc<Commons>,
+    metainfo: Arc<Metainfo>,
+    storage: Arc<Storage>,
+    torrent: Torrent,
+    connections: HashMap<PeerKey, Connection>,
+    /// Connections that were told to close and whose threads are ending.
+    leaving: Vec<Connection>,
+    completed: Arc<CompletedLog>,
+    download: Arc<Limiter>,
+    upload: Arc<Limiter>,
+    totals: Arc<Totals>,
+    /// A `Sync` is under way.
+    syncing: bool,
+    /// Pieces that survive a power cut.
+    safe: Bitfield,
+    sync_every: Every,
+    sync_now: bool,
+    watched: bool,
+    stopping: bool,
+    ended: bool,
+    batches_tx: Sender<PeerBatch>,
+    disk_tx: Sender<DiskResult>,
+    reports: Sender<(InfoHash, TorrentReport)>,
+}
+
+/// What the thread listens to.
+struct Inputs {
+    commands: Receiver<TorrentCommand>,
+    batches: Receiver<PeerBatch>,
+    disk: Receiver<DiskResult>,
+    ticks: Receiver<Instant>,
+}
+
+enum Event {
+    Command(TorrentCommand),
+    Batch(PeerBatch),
+    Disk(DiskResult),
+    Tick,
+}
+
+impl Downloader {
+    /// Starts the thread of a torrent.
+    ///
+    /// # Errors
+    /// If the system allows no more threads.
+    pub fn spawn(setup: Setup) -> std::io::Result<DownloaderHandle> {
+        let (commands, commands_rx) = unbounded();
+        let name = format!("torrent {}", &setup.metainfo.info.info_hash.to_string()[..8]);
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let (batches_tx, batches) = bounded(BATCHES);
+            let (disk_tx, disk) = unbounded();
+            let inputs = Inputs {
+                commands: commands_rx,
+                batches,
+                disk,
+                ticks: tick(TICK),
+            };
+            Self::new(setup, batches_tx, disk_tx).run(inputs);
+        })?;
+        Ok(DownloaderHandle { commands, thread })
+    }
+
+    fn new(setup: Setup, batches_tx: Sender<PeerBatch>, disk_tx: Sender<DiskResult>) -> Self {
+        let now = Instant::now();
+        let info = Arc::new(setup.metainfo.info.clone());
+        let safe = setup.parked.have.clone();
+        let known_peers = setup.parked.known_peers;
+        let mut torrent = Torrent::new(Start {
+            layout: Arc::new(setup.storage.layout().clone()),
+            own_id: setup.commons.peer_id,
+            have: setup.parked.have,
+            to_check: setup.parked.unchecked,
+            priorities: setup.parked.priorities,
+            sequential: setup.parked.sequential,
+            settings: setup.settings,
+            budget: Arc::clone(&setup.commons.budget),
+            seed: fastrand::u64(..),
+            info,
+        });
+        torrent.on_peers_found(now, known_peers);
+        Self {
+            completed: Arc::new(CompletedLog::new(setup.metainfo.info.geometry.piece_count())),
+            commons: setup.commons,
+            metainfo: setup.metainfo,
+            storage: setup.storage,
+            torrent,
+            connections: HashMap::new(),
+            leaving: Vec::new(),
+            download: setup.download,
+            upload: setup.upload,
+            totals: setup.totals,
+            syncing: false,
+            safe,
+            sync_every: Every::new(now, SYNC_EVERY),
+            sync_now: false,
+            watched: false,
+            stopping: false,
+            ended: false,
+            batches_tx,
+            disk_tx,
+            reports: setup.reports,
+        }
+    }
+
+    fn run(mut self, inputs: Inputs) {
+        self.report_status();
+        self.end_turn(Instant::now());
+        while !self.ended {
+            let event = next_event(&inputs);
+            let now = Instant::now();
+            self.on_event(now, event);
+            for _ in 1..EVENTS_A_TURN {
+                let Some(event) = waiting_event(&inputs) else {
+                    break;
+                };
+                self.on_event(now, event);
+            }
+            self.end_turn(now);
+        }
+        // Readers may still wait for room in the channel of batches; without its receiver they end.
+        drop(inputs);
+        self.leaving.drain(..).for_each(Connection::join);
+        self.report(TorrentReport::Ended(self.torrent.parked(self.safe.clone())));
+    }
+
+    fn on_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Batch(batch) => self.torrent.on_batch(now, batch),
+            Event::Disk(result) => self.on_disk(now, result),
+            Event::Command(command) => self.on_command(now, command),
+            Event::Tick => self.on_tick(now),
+        }
+    }
+
+    fn on_command(&mut self, now: Instant, command: TorrentCommand) {
+        match command {
+            TorrentCommand::Greeted(greeted) => self.on_greeted(now, *greeted),
+            TorrentCommand::DialFailed { addr, own } => self.torrent.on_dial_failed(now, addr, own),
+            TorrentCommand::PeersFound(peers) => self.torrent.on_peers_found(now, peers),
+            TorrentCommand::Watch(watched) => {
+                self.watched = watched;
+                self.report_details();
+            }
+            TorrentCommand::SetPriorities(priorities) => {
+                self.torrent.set_priorities(priorities);
+                self.sync_now = true;
+            }
+            TorrentCommand::SetSequential(sequential) => {
+                self.torrent.set_sequential(sequential);
+                self.sync_now = true;
+            }
+            TorrentCommand::Configure(settings) => self.torrent.set_settings(settings),
+            TorrentCommand::Disconnect => self.torrent.close_all(now, "the network settings have changed"),
+            TorrentCommand::Stop => {
+                self.stopping = true;
+                self.torrent.stop(now);
+            }
+        }
+    }
+
+    fn on_greeted(&mut self, now: Instant, greeted: Greeted) {
+        let session = match self.torrent.admit(now, &greeted) {
+            Ok(session) => session,
+            Err(reason) => {
+                log::debug!("{}: {} is turned away: {reason}", self.name(), greeted.addr);
+                return;
+            }
+        };
+        let addr = greeted.addr;
+        let key = PeerKey(self.commons.next_peer.fetch_add(1, Ordering::Relaxed));
+        match Connection::spawn(self.connection_setup(key, greeted)) {
+            Ok(connection) => {
+                log::debug!("{}: {addr} joined as {key}", self.name());
+                self.torrent
+                    .on_joined(now, key, session, Arc::clone(connection.counters()));
+                self.connections.insert(key, connection);
+            }
+            Err(error) => {
+                log::warn!(
+                    "{}: {addr} is turned away, there is no thread for it: {error}",
+                    self.name()
+                );
+                self.torrent.on_dial_failed(now, addr, false);
+            }
+        }
+    }
+
+    fn connection_setup(&self, key: PeerKey, greeted: Greeted) -> ConnectionSetup {
+        ConnectionSetup {
+            key,
+            addr: greeted.addr,
+            stream: greeted.stream,
+            fast: greeted.handshake.supports_fast(),
+            geometry: self.metainfo.info.geometry,
+            storage: Arc::clone(&self.storage),
+            completed: Arc::clone(&self.completed),
+            completed_cursor: self.completed.len(),
+            pool: Arc::clone(&self.commons.pool),
+            download: Arc::clone(&self.download),
+            upload: Arc::clone(&self.upload),
+            events: self.batches_tx.clone(),
+        }
+    }
+
+    fn on_disk(&mut self, now: Instant, result: DiskResult) {
+        match result {
+            DiskResult::Synced { pieces } => {
+                for piece in pieces {
+                    self.safe.insert(piece);
+                }
+                self.on_synced();
+            }
+            DiskResult::SyncFailed { error } => {
+                log::error!(
+                    "{}: what was written may not survive a power cut: {error}",
+                    self.name()
+                );
+                self.on_synced();
+            }
+            result => self.torrent.on_disk(now, result),
+        }
+    }
+
+    fn on_tick(&mut self, now: Instant) {
+        self.torrent.on_tick(now);
+        self.leaving.retain_mut(|connection| !connection.is_finished());
+        self.report_status();
+        self.report_details();
+        if self.torrent.is_quiet() && !self.stopping {
+            self.report(TorrentReport::Quiet);
+        }
+    }
+
+    fn end_turn(&mut self, now: Instant) {
+        for action in self.torrent.end_turn(now) {
+            self.act(action);
+        }
+        let due = self.sync_every.is_due(now) && self.safe != *self.torrent.have();
+        if self.stopping {
+            self.go_on_stopping();
+        } else if (due || self.sync_now) && !self.syncing {
+            self.sync_now = false;
+            self.sync();
+        }
+        self.totals
+            .downloaded
+            .store(self.torrent.downloaded(), Ordering::Relaxed);
+        self.totals
+            .uploaded
+            .store(self.torrent.uploaded(), Ordering::Relaxed);
+        self.totals.left.store(self.torrent.left(), Ordering::Relaxed);
+    }
+
+    /// On the way to the end: pieces that are at the disk get there, then everything is made safe.
+    fn go_on_stopping(&mut self) {
+        if self.torrent.awaits_disk() || self.syncing || self.ended {
+            return;
+        }
+        if self.safe == *self.torrent.have() {
+            self.ended = true;
+        } else {
+            self.sync();
+        }
+    }
+
+    fn sync(&mut self) {
+        self.syncing = true;
+        self.submit(DiskTask::Sync);
+    }
+
+    /// A sync has ended, whether well or not.
+    fn on_synced(&mut self) {
+        self.syncing = false;
+        // What could not be made safe by the last sync is hashed again at the next start.
+        self.ended = self.stopping && !self.torrent.awaits_disk();
+        self.report(TorrentReport::Durable(self.torrent.parked(self.safe.clone())));
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Tell(peer, command) => {
+                if let Some(connection) = self.connections.get(&peer) {
+                    connection.send(command);
+                }
+            }
+            Action::Close(peer, _) => {
+                if let Some(connection) = self.connections.remove(&peer) {
+                    connection.close();
+                    self.leaving.push(connection);
+                }
+            }
+            Action::Dial(addr) => {
+                let info_hash = self.metainfo.info.info_hash;
+                self.commons
+                    .greeter
+                    .send(GreeterCommand::Dial { info_hash, addr });
+            }
+            Action::Disk(task) => self.submit(task),
+            Action::PieceDone(piece) => {
+                let have = self.torrent.have();
+                log::info!(
+                    "{}: piece {piece} is complete, {} of {}",
+                    self.name(),
+                    have.count(),
+                    have.len()
+                );
+                self.completed.push(piece);
+                self.connections.values().for_each(Connection::nudge_haves);
+            }
+            Action::Checked => {
+                self.sync_now = true;
+                self.report(TorrentReport::Checked);
+            }
+            Action::Finished => {
+                self.sync_now = true;
+                self.report_status();
+                self.report(TorrentReport::Finished);
+            }
+            Action::Halted(message) => self.report(TorrentReport::Halted(message)),
+        }
+    }
+
+    fn submit(&self, task: DiskTask) {
+        let reply = self.disk_tx.clone();
+        self.commons.disk.submit(DiskJob {
+            storage: Arc::clone(&self.storage),
+            task,
+            reply,
+        });
+    }
+
+    fn report_status(&self) {
+        self.report(TorrentReport::Status(self.torrent.status()));
+    }
+
+    fn report_details(&self) {
+        if self.watched {
+            let parked = self.torrent.parked(self.torrent.have().clone());
+            let mut details = details(
+                &self.metainfo,
+                self.storage.layout(),
+                &parked,
+                self.torrent.tally(),
+            );
+            details.peers = self.torrent.peer_details();
+            self.report(TorrentReport::Details(Box::new(details)));
+        }
+    }
+
+    fn report(&self, report: TorrentReport) {
+        // Without an engine there is nobody who would want to know.
+        let _ = self.reports.send((self.metainfo.info.info_hash, report));
+    }
+
+    fn name(&self) -> &str {
+        &self.metainfo.info.name
+    }
+}
+
+fn next_event(inputs: &Inputs) -> Event {
+    select! {
+        recv(inputs.batches) -> batch => batch.map_or(Event::Tick, Event::Batch),
+        recv(inputs.disk) -> result => result.map_or(Event::Tick, Event::Disk),
+        recv(inputs.ticks) -> _ => Event::Tick,
+        // The engine is gone without a word: end in good order.
+        recv(inputs.commands) -> command => Event::Command(command.unwrap_or(TorrentCommand::Stop)),
+    }
+}
+
+fn waiting_event(inputs: &Inputs) -> Option<Event> {
+    inputs
+        .disk
+        .try_recv()
+        .map(Event::Disk)
+        .or_else(|_| inputs.batches.try_recv().map(Event::Batch))
+        .ok()
+}

@@ -1,0 +1,489 @@
+//! What one torrent decides: whom to connect to, what to ask whom for, whom to serve, which pieces count.
+//! Layer 2: events and the time in, [`Action`]s out; no socket, file or clock.
+//!
+//! The parts have their own files: [`transfer`](super::transfer) (blocks, requests and what the disk says
+//! of them) and [`neighbours`](super::neighbours) (joining, leaving, choking, dialling). This one holds the
+//! state that they share.
+//!
+//! # Invariants
+//!
+//! - `have` holds exactly the pieces whose hash was right and that are on disk.
+//! - A request that is out at a peer stands in that peer's pipeline and in the picker, and holds a credit.
+//! - A piece is open in the assembly if and only if it is open or whole in the picker.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::bitfield::Bitfield;
+use crate::choker::Choker;
+use crate::engine::api::Priority;
+use crate::geometry::{Block, PieceIndex};
+use crate::id::PeerId;
+use crate::memory::{BlockBuf, Budget};
+use crate::metainfo::Info;
+use crate::peer::link::{CloseReason, PeerCommand, PeerKey};
+use crate::picker::Picker;
+use crate::storage::StorageError;
+use crate::storage::disk::{DiskResult, DiskTask};
+use crate::storage::layout::Layout;
+use crate::torrent::addresses::AddressBook;
+use crate::torrent::assembly::Assembly;
+use crate::torrent::blame::Blame;
+use crate::torrent::peer::Peer;
+use crate::torrent::rate::Rate;
+use crate::torrent::selection;
+
+/// How many pieces a check has at the disk threads at a time: enough to keep them all busy.
+const CHECKS_AT_ONCE: usize = 8;
+
+/// A full disk is asked again after this.
+const FULL_DISK_RETRY: Duration = Duration::from_secs(10);
+
+/// What a torrent may do; changes while it runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// From how many peers it downloads at a time; 0: from all that let it.
+    pub active_peers: usize,
+    /// How many peers it serves at a time, the optimistic one included.
+    pub upload_slots: usize,
+    /// Most connections.
+    pub max_connections: usize,
+    /// The port that peers reach us at.
+    pub listen_port: u16,
+}
+
+/// What a torrent starts from.
+#[derive(Debug)]
+pub struct Start {
+    /// The torrent.
+    pub info: Arc<Info>,
+    /// Files over bytes.
+    pub layout: Arc<Layout>,
+    /// Our own peer id.
+    pub own_id: PeerId,
+    /// Pieces that are verified and on disk.
+    pub have: Bitfield,
+    /// Pieces that must be hashed before anything else, and are not in `have`.
+    pub to_check: Vec<PieceIndex>,
+    /// One for each file that is not padding; empty: all normal.
+    pub priorities: Vec<Priority>,
+    /// Fetch pieces in order.
+    pub sequential: bool,
+    /// Limits.
+    pub settings: Settings,
+    /// Client-wide memory for blocks.
+    pub budget: Arc<Budget>,
+    /// Seed of all its choices.
+    pub seed: u64,
+}
+
+/// What the Downloader shall do. Actions are in order: those for one peer must be carried out as they come.
+#[derive(Debug)]
+pub enum Action {
+    /// Give this to the peer's writer.
+    Tell(PeerKey, PeerCommand),
+    /// Close the connection. The peer is already forgotten here.
+    Close(PeerKey, CloseReason),
+    /// Connect to this address.
+    Dial(SocketAddr),
+    /// Give this to the disk threads.
+    Disk(DiskTask),
+    /// The piece is verified and on disk: every peer shall hear of it.
+    PieceDone(PieceIndex),
+    /// The check of the data has ended.
+    Checked,
+    /// All that is wanted has become verified by a download or a check of this run.
+    Finished,
+    /// The torrent cannot go on; in words for a person.
+    Halted(String),
+}
+
+/// Where a check of the data stands.
+#[derive(Debug, Default)]
+pub(super) struct Check {
+    pub(super) waiting: VecDeque<PieceIndex>,
+    pub(super) at_disk: usize,
+    pub(super) total: usize,
+}
+
+impl Check {
+    fn new(pieces: Vec<PieceIndex>) -> Option<Self> {
+        (!pieces.is_empty()).then(|| Self {
+            total: pieces.len(),
+            waiting: pieces.into(),
+            at_disk: 0,
+        })
+    }
+
+    fn left(&self) -> usize {
+        self.waiting.len() + self.at_disk
+    }
+}
+
+/// Whether the disk was made ready for a download: room looked for, empty files made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    No,
+    /// The disk threads are at it.
+    Asked,
+    Yes,
+}
+
+/// Why nothing is fetched.
+#[derive(Debug)]
+pub(super) struct Halt {
+    pub(super) message: String,
+    /// A full disk: when to look again.
+    pub(super) retry_at: Option<Instant>,
+}
+
+/// What is counted for the display.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Bytes of blocks received that were kept.
+    pub downloaded: u64,
+    /// Bytes of blocks sent to peers that have left since.
+    pub uploaded_to_gone: u64,
+    /// Pieces received whole.
+    pub pieces_received: u64,
+    /// Those of them with a wrong hash.
+    pub pieces_failed: u64,
+    /// Bytes of blocks that came twice or unasked.
+    pub wasted: u64,
+}
+
+/// One torrent at work.
+#[derive(Debug)]
+pub struct Torrent {
+    pub(super) info: Arc<Info>,
+    pub(super) layout: Arc<Layout>,
+    pub(super) own_id: PeerId,
+    pub(super) settings: Settings,
+    pub(super) priorities: Vec<Priority>,
+    pub(super) sequential: bool,
+    pub(super) have: Bitfield,
+    pub(super) picker: Picker,
+    pub(super) choker: Choker,
+    pub(super) next_rechoke: Option<Instant>,
+    pub(super) assembly: Assembly,
+    pub(super) blame: Blame,
+    pub(super) addresses: AddressBook,
+    pub(super) peers: BTreeMap<PeerKey, Peer>,
+    /// Peers that may have room for requests.
+    pub(super) hungry: BTreeSet<PeerKey>,
+    /// Blocks of large pieces on their way to the disk, sent together at the end of the turn.
+    pub(super) spilling: Vec<(Block, BlockBuf)>,
+    pub(super) at_disk: usize,
+    pub(super) check: Option<Check>,
+    pub(super) halt: Option<Halt>,
+    /// Whether the disk was made ready for what is wanted.
+    pub(super) readiness: Readiness,
+    /// The thread is about to end: nothing new is begun.
+    pub(super) stopping: bool,
+    /// `have` has grown since peers' interest was last worked out.
+    pub(super) interest_is_stale: bool,
+    pub(super) finished_told: bool,
+    pub(super) tally: Tally,
+    pub(super) download_rate: Rate,
+    pub(super) upload_rate: Rate,
+    pub(super) rng: fastrand::Rng,
+    pub(super) actions: Vec<Action>,
+}
+
+impl Torrent {
+    /// The torrent at its start. A check, if one is due, begins with the first [`Self::end_turn`].
+    pub fn new(start: Start) -> Self {
+        let geometry = start.info.geometry;
+        let mut torrent = Self {
+            picker: Picker::new(geometry, &start.have),
+            choker: Choker::new(start.settings.upload_slots),
+            next_rechoke: None,
+            assembly: Assembly::new(geometry, start.budget),
+            blame: Blame::default(),
+            addresses: AddressBook::default(),
+            peers: BTreeMap::new(),
+            hungry: BTreeSet::new(),
+            spilling: Vec::new(),
+            at_disk: 0,
+            check: Check::new(start.to_check),
+            halt: None,
+            readiness: Readiness::No,
+            stopping: false,
+            interest_is_stale: false,
+            finished_told: false,
+            tally: Tally::default(),
+            download_rate: Rate::default(),
+            upload_rate: Rate::default(),
+            rng: fastrand::Rng::with_seed(start.seed),
+            actions: Vec::new(),
+            info: start.info,
+            layout: start.layout,
+            own_id: start.own_id,
+            settings: start.settings,
+            priorities: Vec::new(),
+            sequential: false,
+            have: start.have,
+        };
+        // What was complete before this run is not announced as finished.
+        torrent.set_priorities(start.priorities);
+        torrent.finished_told = torrent.is_complete() && torrent.check.is_none();
+        torrent.set_sequential(start.sequential);
+        torrent
+    }
+
+    // Views.
+
+    /// Pieces that are verified and on disk.
+    pub fn have(&self) -> &Bitfield {
+        &self.have
+    }
+
+    /// Whether everything that is wanted is verified and on disk.
+    pub fn is_complete(&self) -> bool {
+        self.picker.is_complete()
+    }
+
+    /// Whether its data is being checked.
+    pub fn is_checking(&self) -> bool {
+        self.check.is_some()
+    }
+
+    /// Why it cannot go on.
+    pub fn halted(&self) -> Option<&str> {
+        self.halt.as_ref().map(|halt| halt.message.as_str())
+    }
+
+    /// Whether there is nothing to do and nobody to talk to: the thread is not needed.
+    pub fn is_quiet(&self) -> bool {
+        self.is_complete()
+            && self.peers.is_empty()
+            && self.check.is_none()
+            && self.at_disk == 0
+            && self.addresses.dialing() == 0
+    }
+
+    /// Whether something is still at the disk threads.
+    pub fn awaits_disk(&self) -> bool {
+        self.at_disk > 0
+            || !self.spilling.is_empty()
+            || self.check.as_ref().is_some_and(|check| check.at_disk > 0)
+    }
+
+    /// Bytes of blocks sent in this run.
+    pub fn uploaded(&self) -> u64 {
+        self.tally.uploaded_to_gone + self.peers.values().map(Peer::uploaded).sum::<u64>()
+    }
+
+    /// Bytes of blocks received in this run that were kept.
+    pub fn downloaded(&self) -> u64 {
+        self.tally.downloaded
+    }
+
+    /// Bytes of what is wanted that are missing.
+    pub fn left(&self) -> u64 {
+        self.picker.missing_wanted().bytes
+    }
+
+    /// One priority for each file that is not padding; empty: all normal.
+    pub fn priorities(&self) -> &[Priority] {
+        &self.priorities
+    }
+
+    /// Whether pieces are fetched in order.
+    pub fn is_sequential(&self) -> bool {
+        self.sequential
+    }
+
+    /// Addresses of peers for the next run.
+    pub fn known_addresses(&self) -> Vec<SocketAddr> {
+        self.addresses.worth_keeping().collect()
+    }
+
+    // What the user changes.
+
+    /// Changes limits.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.choker.set_slots(settings.upload_slots);
+        self.settings = settings;
+        self.next_rechoke = None;
+        self.everybody_is_hungry();
+    }
+
+    /// Changes what is wanted. A list of the wrong length is taken as "all normal": the caller checks it.
+    pub fn set_priorities(&mut self, priorities: Vec<Priority>) {
+        let by_piece = selection::piece_priorities(&self.layout, &priorities);
+        let unwanted = self.picker.set_priorities(|piece| by_piece[piece.get()]);
+        self.priorities = priorities;
+        for piece in unwanted {
+            self.give_up_piece(piece);
+        }
+        self.finished_told &= self.is_complete();
+        self.readiness = Readiness::No;
+        self.interest_is_stale = true;
+        self.everybody_is_hungry();
+    }
+
+    /// Changes the order of pieces.
+    pub fn set_sequential(&mut self, sequential: bool) {
+        self.sequential = sequential;
+        self.picker.set_sequential(sequential);
+    }
+
+    // Time.
+
+    /// Call this twice a second or so.
+    pub fn on_tick(&mut self, now: Instant) {
+        self.tick_peers(now);
+        self.download_rate.update(now, self.tally.downloaded);
+        self.upload_rate.update(now, self.uploaded());
+        if self.interest_is_stale {
+            self.interest_is_stale = false;
+            self.update_interests();
+        }
+        self.dial(now);
+        if self
+            .halt
+            .as_ref()
+            .and_then(|halt| halt.retry_at)
+            .is_some_and(|at| at <= now)
+        {
+            self.halt = None;
+            self.readiness = Readiness::No;
+        }
+    }
+
+    /// Call this when all events that were there are taken in: sends the requests for which there is room
+    /// now, in one message for each peer, and gives what is to be done.
+    pub fn end_turn(&mut self, now: Instant) -> Vec<Action> {
+        self.go_on_checking();
+        self.prepare();
+        self.rechoke_if_due(now);
+        self.flush_spills();
+        self.feed_hungry(now);
+        std::mem::take(&mut self.actions)
+    }
+
+    /// Makes the disk ready for what is wanted, before anything is asked for.
+    fn prepare(&mut self) {
+        let due = self.readiness == Readiness::No && !self.is_complete();
+        if due && self.check.is_none() && self.halt.is_none() && !self.stopping {
+            self.readiness = Readiness::Asked;
+            self.at_disk += 1;
+            let wanted = selection::wanted_files(&self.layout, &self.priorities);
+            self.actions.push(Action::Disk(DiskTask::Prepare { wanted }));
+        }
+    }
+
+    // Checks of the data on disk.
+
+    /// Lets everybody go and begins nothing new. What is at the disk threads still counts when it comes back.
+    pub fn stop(&mut self, now: Instant) {
+        self.stopping = true;
+        self.close_all(now, "the torrent is being stopped");
+    }
+
+    /// Pieces that a check has not looked at yet: they are to be checked the next time.
+    pub fn unchecked(&self) -> Vec<PieceIndex> {
+        self.check
+            .iter()
+            .flat_map(|check| &check.waiting)
+            .copied()
+            .collect()
+    }
+
+    fn reset_picker(&mut self) {
+        self.picker = Picker::new(self.info.geometry, &self.have);
+        self.picker.set_sequential(self.sequential);
+        self.set_priorities(self.priorities.clone());
+    }
+
+    fn go_on_checking(&mut self) {
+        let Some(check) = &mut self.check else { return };
+        while !self.stopping
+            && check.at_disk < CHECKS_AT_ONCE
+            && let Some(piece) = check.waiting.pop_front()
+        {
+            check.at_disk += 1;
+            let expected = self.info.piece_hashes[piece.get()];
+            self.actions.push(Action::Disk(DiskTask::CheckPiece {
+                piece,
+                expected,
+                digests: false,
+            }));
+        }
+        if check.left() == 0 {
+            self.check = None;
+            self.reset_picker();
+            self.actions.push(Action::Checked);
+            self.tell_if_finished();
+        }
+    }
+
+    /// Takes in what the disk threads did.
+    pub fn on_disk(&mut self, now: Instant, result: DiskResult) {
+        if let Some(check) = &mut self.check
+            && check.at_disk > 0
+        {
+            let checked = match &result {
+                DiskResult::Checked { piece, .. } => {
+                    self.have.insert(*piece);
+                    true
+                }
+                DiskResult::Mismatch { .. } => true,
+                DiskResult::Failed {
+                    piece: Some(_),
+                    error,
+                } => {
+                    log::error!("{}: piece could not be checked: {error}", self.info.name);
+                    true
+                }
+                _ => false,
+            };
+            if checked {
+                check.at_disk -= 1;
+                return;
+            }
+        }
+        self.on_piece_result(now, result);
+    }
+
+    /// 0..=1 of a check.
+    pub fn check_progress(&self) -> Option<f64> {
+        let check = self.check.as_ref()?;
+        Some(1.0 - check.left() as f64 / check.total as f64)
+    }
+
+    // Helpers of all parts.
+
+    pub(super) fn tell_if_finished(&mut self) {
+        if !self.finished_told && self.check.is_none() && self.is_complete() {
+            self.finished_told = true;
+            self.actions.push(Action::Finished);
+        }
+    }
+
+    pub(super) fn everybody_is_hungry(&mut self) {
+        self.hungry.extend(self.peers.keys().copied());
+    }
+
+    /// Stops fetching because of an error of the disk; a full one is tried again by itself.
+    pub(super) fn halt(&mut self, now: Instant, error: &StorageError) {
+        if self.halt.is_some() {
+            return;
+        }
+        let full = error.is_disk_full();
+        let again = if full {
+            " The download goes on by itself when there is room."
+        } else {
+            ""
+        };
+        let message = format!("{error}.{again}");
+        self.halt = Some(Halt {
+            message: message.clone(),
+            retry_at: full.then(|| now + FULL_DISK_RETRY),
+        });
+        self.actions.push(Action::Halted(message));
+    }
+}

@@ -1,0 +1,314 @@
+//! Blocks: what is asked of whom, what becomes of what comes, and what the disk says of it. Layer 2.
+
+use std::time::Instant;
+
+use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
+use crate::memory::BlockBuf;
+use crate::peer::link::{CloseReason, PeerCommand, PeerKey};
+use crate::picker::Received;
+use crate::storage::disk::{BlockDigest, DiskResult, DiskTask};
+use crate::torrent::assembly::Stored;
+use crate::torrent::blame::Author;
+use crate::torrent::state::{Action, Readiness, Torrent};
+use crate::wire::message::Message;
+
+/// A peer that sends this many blocks more that nobody asked for is thrown out. Some come honestly: they
+/// cross our cancels.
+const MOST_UNASKED: u32 = 2_000;
+
+impl Torrent {
+    // Asking.
+
+    /// Fills the pipelines of all peers that may have room.
+    pub(super) fn feed_hungry(&mut self, now: Instant) {
+        let hungry = std::mem::take(&mut self.hungry);
+        let ready = self.readiness == Readiness::Yes && self.check.is_none() && self.halt.is_none();
+        if self.stopping || !ready || self.is_complete() {
+            return;
+        }
+        for key in hungry {
+            self.feed(now, key);
+        }
+    }
+
+    fn feed(&mut self, now: Instant, key: PeerKey) {
+        let may_start = self.may_become_active(key);
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.session.am_interested) else {
+            return;
+        };
+        let session = &peer.session;
+        let allowed = session.peer_choking.then_some(session.allowed_fast.as_slice());
+        let room = peer.pipeline.room(session.request_queue);
+        if room == 0 || !may_start || allowed.is_some_and(<[_]>::is_empty) {
+            return;
+        }
+        let granted = self.assembly.take_blocks(room);
+        let mut blocks = Vec::with_capacity(granted);
+        let assembly = &mut self.assembly;
+        let mut open = |piece| assembly.open(piece);
+        self.picker.pick(
+            key,
+            &session.has,
+            allowed,
+            granted,
+            &mut open,
+            &mut self.rng,
+            &mut blocks,
+        );
+        self.assembly.give_back_blocks(granted - blocks.len());
+        if !blocks.is_empty() {
+            peer.pipeline.sent(now, &blocks);
+            let requests = blocks.into_iter().map(Message::Request).collect();
+            self.actions.push(Action::Tell(key, PeerCommand::Send(requests)));
+        }
+    }
+
+    /// Whether this peer is, or may become, one of those that we download from at a time.
+    fn may_become_active(&self, key: PeerKey) -> bool {
+        let most = self.settings.active_peers;
+        let is_active = |key: &PeerKey| self.peers.get(key).is_some_and(|peer| !peer.pipeline.is_empty());
+        most == 0 || is_active(&key) || self.peers.keys().filter(|key| is_active(key)).count() < most
+    }
+
+    // Giving up.
+
+    /// Takes back everything that is out at a peer: it chokes us, is too slow, or is gone.
+    pub(super) fn release_requests(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        let blocks = peer.pipeline.drain();
+        if blocks.is_empty() {
+            return;
+        }
+        self.assembly.give_back_blocks(blocks.len());
+        self.picker.release_all(key);
+        self.drop_idle_pieces();
+        self.everybody_is_hungry();
+    }
+
+    /// Takes one request back.
+    pub(super) fn release_request(&mut self, key: PeerKey, block: Block) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        if peer.pipeline.ended(block) {
+            self.assembly.give_back_blocks(1);
+            self.picker.release(key, block);
+            self.drop_idle_pieces();
+            self.everybody_is_hungry();
+        }
+    }
+
+    /// Open pieces of which nothing is here and nothing is asked hold credits for nothing: another piece may
+    /// need them.
+    fn drop_idle_pieces(&mut self) {
+        let idle: Vec<_> = self
+            .picker
+            .open_pieces()
+            .filter(|open| open.received == 0 && open.requested == 0)
+            .map(|open| open.piece)
+            .collect();
+        for piece in idle {
+            self.picker.drop_open(piece);
+            self.assembly.close(piece);
+        }
+    }
+
+    /// Throws a partly received piece away, with cancels for what is out.
+    pub(super) fn give_up_piece(&mut self, piece: PieceIndex) {
+        let mut out = Vec::new();
+        for (key, peer) in &mut self.peers {
+            let blocks = peer.pipeline.drain_piece(piece);
+            self.assembly.give_back_blocks(blocks.len());
+            if !blocks.is_empty() {
+                out.push((*key, blocks));
+            }
+        }
+        for (key, blocks) in out {
+            let cancels = blocks.into_iter().map(Message::Cancel).collect();
+            self.actions.push(Action::Tell(key, PeerCommand::Send(cancels)));
+        }
+        self.picker.drop_open(piece);
+        self.assembly.close(piece);
+    }
+
+    // Receiving.
+
+    /// A peer sent a block; the numbers are as they came from the wire.
+    pub(super) fn on_block(&mut self, now: Instant, key: PeerKey, piece: u32, begin: u32, data: BlockBuf) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        let length = data.len() as u32;
+        let block = Block {
+            piece: PieceIndex(piece),
+            begin,
+            length,
+        };
+        self.hungry.insert(key);
+        let asked = peer.pipeline.ended(block);
+        if asked {
+            peer.pipeline.received(now);
+        }
+        // A block that comes after its request was taken back is kept if it is still of use and there is
+        // memory for it.
+        let held = asked || self.assembly.take_blocks(1) == 1;
+        let is_block = self.info.geometry.block_number(block).is_some();
+        let received = if held && is_block {
+            self.picker.received(key, block)
+        } else {
+            Received::Unrequested
+        };
+        let Received::Accepted { also_asked, .. } = received else {
+            if held {
+                self.assembly.give_back_blocks(1);
+            }
+            self.waste(now, key, length, asked);
+            return;
+        };
+        peer.downloaded += u64::from(length);
+        let author = Author {
+            peer: key,
+            ip: peer.session.addr.ip(),
+        };
+        self.tally.downloaded += u64::from(length);
+        for other in also_asked {
+            self.cancel(other, block);
+        }
+        self.store(block, author, data);
+    }
+
+    fn waste(&mut self, now: Instant, key: PeerKey, length: u32, asked: bool) {
+        self.tally.wasted += u64::from(length);
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        peer.unasked += u32::from(!asked);
+        if peer.unasked > MOST_UNASKED {
+            self.close(
+                now,
+                key,
+                CloseReason::ByUs("it keeps sending blocks that nobody asked for"),
+            );
+        }
+    }
+
+    fn cancel(&mut self, key: PeerKey, block: Block) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        if peer.pipeline.ended(block) {
+            self.assembly.give_back_blocks(1);
+            self.hungry.insert(key);
+            self.actions
+                .push(Action::Tell(key, PeerCommand::Send(vec![Message::Cancel(block)])));
+        }
+    }
+
+    fn store(&mut self, block: Block, author: Author, data: BlockBuf) {
+        let piece = block.piece;
+        match self.assembly.store(block, author, data) {
+            Stored::Kept => {}
+            Stored::Whole(blocks) => {
+                let expected = self.info.piece_hashes[piece.get()];
+                let digests = self.blame.is_open(piece);
+                self.submit(DiskTask::WritePiece {
+                    piece,
+                    expected,
+                    blocks,
+                    digests,
+                });
+            }
+            Stored::Spill(data) => self.spilling.push((block, data)),
+            // The picker accepts blocks of open pieces only, and what is open there is open here.
+            Stored::NotOpen => debug_assert!(false, "{block} is open in the picker alone"),
+        }
+    }
+
+    pub(super) fn flush_spills(&mut self) {
+        if !self.spilling.is_empty() {
+            let blocks = std::mem::take(&mut self.spilling);
+            self.submit(DiskTask::Spill { blocks });
+        }
+    }
+
+    fn submit(&mut self, task: DiskTask) {
+        self.at_disk += 1;
+        self.actions.push(Action::Disk(task));
+    }
+
+    // What the disk says.
+
+    pub(super) fn on_piece_result(&mut self, now: Instant, result: DiskResult) {
+        self.at_disk = self.at_disk.saturating_sub(1);
+        match result {
+            DiskResult::Written { piece, digests } | DiskResult::Checked { piece, digests } => {
+                self.piece_is_good(now, piece, digests);
+            }
+            DiskResult::Mismatch { piece, digests } => self.piece_is_bad(now, piece, digests),
+            DiskResult::Spilled { blocks } => {
+                for piece in self.assembly.spilled(&blocks) {
+                    let expected = self.info.piece_hashes[piece.get()];
+                    let digests = self.blame.is_open(piece);
+                    self.submit(DiskTask::CheckPiece {
+                        piece,
+                        expected,
+                        digests,
+                    });
+                }
+            }
+            DiskResult::Failed { piece, error } => self.disk_failed(now, piece, &error),
+            DiskResult::SpillFailed { blocks, error } => {
+                self.assembly.spilled(&blocks);
+                self.disk_failed(now, blocks.first().map(|block| block.piece), &error);
+            }
+            // Asked again meanwhile: what is wanted has changed, and another answer comes.
+            DiskResult::Prepared if self.readiness == Readiness::Asked => self.readiness = Readiness::Yes,
+            // Nobody here asked for the rest.
+            _ => {}
+        }
+        self.everybody_is_hungry();
+    }
+
+    fn piece_is_good(&mut self, now: Instant, piece: PieceIndex, digests: Option<Vec<BlockDigest>>) {
+        self.assembly.close(piece);
+        self.picker.verified(piece);
+        self.tally.pieces_received += 1;
+        if self.have.insert(piece) {
+            self.actions.push(Action::PieceDone(piece));
+        }
+        self.interest_is_stale = true;
+        for guilty in self.blame.verified(piece, &digests.unwrap_or_default()) {
+            self.ban(now, guilty);
+        }
+        self.tell_if_finished();
+        if self.have.is_full() {
+            self.part_from_seeds(now);
+        }
+    }
+
+    fn piece_is_bad(&mut self, now: Instant, piece: PieceIndex, digests: Vec<BlockDigest>) {
+        self.tally.pieces_received += 1;
+        self.tally.pieces_failed += 1;
+        let blocks = self.info.geometry.block_count(piece);
+        self.tally.wasted += u64::from(blocks) * u64::from(BLOCK_LENGTH);
+        let authors = self.assembly.close(piece).unwrap_or_default();
+        self.picker.failed(piece);
+        log::warn!(
+            "{}: piece {piece} has a wrong hash and is fetched again",
+            self.info.name
+        );
+        if let Some(guilty) = self.blame.failed(piece, &authors, digests) {
+            self.ban(now, guilty);
+        }
+    }
+
+    fn disk_failed(&mut self, now: Instant, piece: Option<PieceIndex>, error: &crate::storage::StorageError) {
+        if let Some(piece) = piece {
+            self.picker.failed(piece);
+            self.assembly.close(piece);
+        }
+        self.halt(now, error);
+    }
+}
