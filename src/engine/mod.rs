@@ -1,4 +1,237 @@
 //! All torrents of the client, and the one public API of it: [`api::EngineCommand`] in,
 //! [`api::EngineEvent`] out. Layer 3.
+//!
+//! The engine thread owns the list of torrents and the configuration. It starts a [`Downloader`] for each
+//! torrent that has peers or work and lets a quiet one go; what a torrent is between two runs of its thread
+//! is parked in its [`entry::Entry`].
+//!
+//! [`Downloader`]: crate::torrent::downloader::Downloader
 
 pub mod api;
+mod commands;
+mod entry;
+mod keeper;
+mod lifecycle;
+mod routing;
+mod start;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, select, tick};
+
+use crate::config::Config;
+use crate::config::watch::Watcher;
+use crate::engine::api::{EngineCommand, EngineEvent, EngineSnapshot};
+use crate::engine::entry::{Entry, Thread};
+use crate::engine::keeper::Keeper;
+use crate::id::InfoHash;
+use crate::net::greeter::GreeterEvent;
+use crate::net::limiter::Limiter;
+use crate::net::sockets::SocketFactory;
+use crate::storage::files::FileCache;
+use crate::torrent::downloader::{Commons, TorrentReport};
+use crate::tracker::client::{AnnouncerCommand, AnnouncerEvent, AnnouncerHandle};
+
+pub use start::EngineError;
+
+/// How often faces are told, and everything that is due by time is looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+/// How long the trackers may take to hear that we stop.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// How long the torrents may take to bring everything to disk at the end. Past it the last saved state
+/// stands, and the journals know the rest.
+const LAST_WRITES: Duration = Duration::from_secs(20);
+
+/// What an engine starts from.
+pub struct EngineSetup {
+    /// The settings.
+    pub config: Config,
+    /// The file that they came from, if its edits shall take effect at once.
+    pub config_path: Option<PathBuf>,
+    /// Told of everything, on the engine's thread: it must be quick and must not block.
+    pub on_event: Box<dyn FnMut(EngineEvent) + Send>,
+}
+
+impl std::fmt::Debug for EngineSetup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EngineSetup")
+            .field("config_path", &self.config_path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub struct EngineHandle {
+    commands: Sender<EngineCommand>,
+    thread: JoinHandle<()>,
+}
+
+impl EngineHandle {
+    /// Asks for something. After [`EngineEvent::Stopped`] it is dropped.
+    pub fn send(&self, command: EngineCommand) {
+        let _ = self.commands.send(command);
+    }
+
+    /// Waits for the engine's end; [`EngineCommand::Shutdown`] brings it about.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            log::error!("the engine's thread panicked; what is on disk is as last saved");
+        }
+    }
+}
+
+/// The engine thread.
+pub struct Engine {
+    config: Config,
+    watcher: Option<Watcher>,
+    on_event: Box<dyn FnMut(EngineEvent) + Send>,
+    /// In no order; `order` has that.
+    torrents: BTreeMap<InfoHash, Entry>,
+    /// The queue.
+    order: Vec<InfoHash>,
+    watched: Option<InfoHash>,
+    /// Something happened that may start or stop torrents.
+    queue_is_stale: bool,
+    listening: Vec<SocketAddr>,
+    network_problem: Option<String>,
+    sockets: Arc<SocketFactory>,
+    commons: Arc<Commons>,
+    files: Arc<FileCache>,
+    download: Arc<Limiter>,
+    upload: Arc<Limiter>,
+    announcer: AnnouncerHandle,
+    keeper: Keeper,
+    reports: Sender<(InfoHash, TorrentReport)>,
+    stopping: Option<Instant>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("torrents", &self.order)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the thread listens to.
+struct Inputs {
+    commands: Receiver<EngineCommand>,
+    reports: Receiver<(InfoHash, TorrentReport)>,
+    greeter: Receiver<GreeterEvent>,
+    announcer: Receiver<AnnouncerEvent>,
+}
+
+impl Engine {
+    fn run(mut self, inputs: &Inputs) {
+        let ticks = tick(TICK);
+        while !self.has_ended() {
+            self.schedule();
+            select! {
+                recv(inputs.commands) -> command => self.on_command(command.unwrap_or(EngineCommand::Shutdown)),
+                recv(inputs.reports) -> report => if let Ok((info_hash, report)) = report {
+                    self.on_report(info_hash, report);
+                },
+                recv(inputs.greeter) -> event => if let Ok(event) = event {
+                    self.on_greeter(event);
+                },
+                recv(inputs.announcer) -> event => if let Ok(event) = event {
+                    self.on_announcer(event);
+                },
+                recv(ticks) -> _ => self.on_tick(Instant::now()),
+            }
+        }
+        self.end();
+    }
+
+    fn on_tick(&mut self, now: Instant) {
+        if let Some(reloaded) = self.watcher.as_mut().and_then(|watcher| watcher.poll(now)) {
+            match reloaded {
+                Ok(config) => self.configure(config),
+                Err(error) => self.fail(None, format!("the changed settings are not used: {error}")),
+            }
+        }
+        self.poll_disk();
+        self.tell_snapshot();
+        self.queue_is_stale = true;
+    }
+
+    /// Tells the faces how everything stands.
+    fn tell_snapshot(&mut self) {
+        let torrents: Vec<_> = self
+            .order
+            .iter()
+            .filter_map(|id| self.torrents.get(id))
+            .map(Entry::summary)
+            .collect();
+        let snapshot = EngineSnapshot {
+            download_rate: torrents.iter().map(|torrent| torrent.download_rate).sum(),
+            upload_rate: torrents.iter().map(|torrent| torrent.upload_rate).sum(),
+            connections: torrents.iter().map(|torrent| torrent.peers).sum(),
+            torrents,
+            listening: self.listening.clone(),
+            network_problem: self.network_problem.clone(),
+        };
+        self.tell(EngineEvent::Snapshot(Arc::new(snapshot)));
+        // The thread of a running torrent tells its details itself.
+        if let Some(entry) = self.watched.and_then(|id| self.torrents.get(&id))
+            && matches!(entry.thread, Thread::None)
+        {
+            let details = entry.parked_details(Instant::now());
+            self.tell(EngineEvent::Details(Arc::new(details)));
+        }
+    }
+
+    fn tell(&mut self, event: EngineEvent) {
+        (self.on_event)(event);
+    }
+
+    /// Tells a person that something went wrong, in the log and on the faces.
+    fn fail(&mut self, info_hash: Option<InfoHash>, message: String) {
+        let name = info_hash
+            .and_then(|id| self.torrents.get(&id))
+            .map_or("DTorrent", Entry::name);
+        log::error!("{name}: {message}");
+        self.tell(EngineEvent::Failed { info_hash, message });
+    }
+
+    // The end.
+
+    fn shut_down(&mut self) {
+        if self.stopping.is_none() {
+            log::info!("stopping");
+            self.stopping = Some(Instant::now());
+            self.announcer.send(AnnouncerCommand::Shutdown(FAREWELL));
+            self.torrents.values_mut().for_each(Entry::stop);
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.stopping.is_some_and(|since| {
+            since.elapsed() > LAST_WRITES
+                || self
+                    .torrents
+                    .values()
+                    .all(|entry| matches!(entry.thread, Thread::None))
+        })
+    }
+
+    fn end(mut self) {
+        self.announcer.join();
+        self.torrents.clear();
+        // No Downloader is left, so this is the last handle: the disk threads finish what they have.
+        if let Some(commons) = Arc::into_inner(self.commons) {
+            commons.greeter.shutdown();
+        }
+        self.keeper.join();
+        log::info!("stopped");
+        (self.on_event)(EngineEvent::Stopped);
+    }
+}

@@ -1,0 +1,318 @@
+//! What the faces ask for.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::bitfield::Bitfield;
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::engine::api::{AddTorrent, EngineCommand, EngineEvent, Priority};
+use crate::engine::entry::{AfterStop, Entry, Limits, Thread, unix_now};
+use crate::geometry::PieceIndex;
+use crate::id::InfoHash;
+use crate::metainfo::Metainfo;
+use crate::net::greeter::GreeterCommand;
+use crate::net::limiter::Limiter;
+use crate::storage::Storage;
+use crate::storage::layout::Layout;
+use crate::storage::resume::ResumeRecord;
+use crate::torrent::downloader::TorrentCommand;
+use crate::torrent::report::{Parked, TorrentStatus};
+use crate::tracker::client::{AnnouncerCommand, Totals};
+
+/// KiB/s to the unit of a [`Limiter`]; 0 means none.
+pub(super) fn limit_of_kib(kib: u64) -> Option<u64> {
+    (kib > 0).then_some(kib.saturating_mul(1024))
+}
+
+impl Engine {
+    pub(super) fn on_command(&mut self, command: EngineCommand) {
+        self.queue_is_stale = true;
+        match command {
+            EngineCommand::Add(torrent) => self.add(*torrent),
+            EngineCommand::Start(id) => self.change(id, Entry::start_again),
+            EngineCommand::Pause(id) => self.change(id, |entry| entry.paused = true),
+            EngineCommand::Remove { info_hash, data } => self.after_stop(info_hash, AfterStop::Remove(data)),
+            EngineCommand::Recheck(id) => self.after_stop(id, AfterStop::Recheck),
+            EngineCommand::Move { info_hash, to } => self.after_stop(info_hash, AfterStop::Move(to)),
+            EngineCommand::Announce(id) => self.announcer.send(AnnouncerCommand::AnnounceNow(id)),
+            EngineCommand::AddPeers { info_hash, peers } => self.peers_found(info_hash, peers),
+            EngineCommand::SetPriorities {
+                info_hash,
+                priorities,
+            } => self.set_priorities(info_hash, priorities),
+            EngineCommand::SetSequential {
+                info_hash,
+                sequential,
+            } => self.change(info_hash, |entry| {
+                entry.parked.sequential = sequential;
+                entry.tell(TorrentCommand::SetSequential(sequential));
+            }),
+            EngineCommand::SetLimits {
+                info_hash,
+                download_kib,
+                upload_kib,
+            } => self.change(info_hash, |entry| {
+                entry.limits.set(download_kib, upload_kib);
+            }),
+            EngineCommand::SetQueuePosition { info_hash, position } => self.set_position(info_hash, position),
+            EngineCommand::Watch(watched) => self.watch(watched),
+            EngineCommand::Configure(config) => self.configure(*config),
+            EngineCommand::Shutdown => self.shut_down(),
+        }
+    }
+
+    /// Changes a torrent of the list and saves what changed.
+    fn change(&mut self, id: InfoHash, change: impl FnOnce(&mut Entry)) {
+        if let Some(entry) = self.torrents.get_mut(&id) {
+            change(entry);
+            self.save(id);
+        }
+    }
+
+    fn after_stop(&mut self, id: InfoHash, what: AfterStop) {
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        // A torrent that is going is not moved or checked any more.
+        if !matches!(entry.after_stop, Some(AfterStop::Remove(_))) {
+            entry.after_stop = Some(what);
+        }
+        entry.stop();
+    }
+
+    fn watch(&mut self, watched: Option<InfoHash>) {
+        for (id, watch) in [(self.watched, false), (watched, true)] {
+            if let Some(entry) = id.and_then(|id| self.torrents.get(&id)) {
+                entry.tell(TorrentCommand::Watch(watch));
+            }
+        }
+        self.watched = watched;
+        self.tell_snapshot();
+    }
+
+    fn set_position(&mut self, id: InfoHash, position: usize) {
+        if let Some(at) = self.order.iter().position(|other| *other == id) {
+            self.order.remove(at);
+            self.order.insert(position.min(self.order.len()), id);
+            self.keeper.save_order(self.order.clone());
+        }
+    }
+
+    fn set_priorities(&mut self, id: InfoHash, priorities: Vec<Priority>) {
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        let files = entry.storage.layout().numbered().count();
+        if priorities.len() != files {
+            let message = format!(
+                "{} priorities were given for {files} files; nothing was changed",
+                priorities.len()
+            );
+            return self.fail(Some(id), message);
+        }
+        entry.parked.priorities.clone_from(&priorities);
+        entry.refresh_status();
+        entry.tell(TorrentCommand::SetPriorities(priorities));
+        self.save(id);
+    }
+
+    // Adding.
+
+    fn add(&mut self, new: AddTorrent) {
+        let id = new.metainfo.info.info_hash;
+        if self.torrents.contains_key(&id) {
+            let message = format!("{} is in the list already", new.metainfo.info.name);
+            return self.fail(Some(id), message);
+        }
+        let folder = new
+            .folder
+            .unwrap_or_else(|| self.config.folders.downloads.clone());
+        let geometry = new.metainfo.info.geometry;
+        let have = if new.trust_data {
+            Bitfield::full(geometry.piece_count())
+        } else {
+            Bitfield::empty(geometry.piece_count())
+        };
+        let parked = Parked {
+            have,
+            unchecked: Vec::new(),
+            priorities: new.priorities,
+            sequential: new.sequential,
+            downloaded: 0,
+            uploaded: 0,
+            known_peers: new.peers,
+        };
+        self.keeper.save_torrent(id, Arc::clone(&new.metainfo.raw));
+        let mut entry = self.entry(new.metainfo, folder, parked);
+        entry.paused = new.paused;
+        if !new.trust_data && entry.storage.has_data() {
+            entry.parked.unchecked = geometry.pieces().collect();
+        }
+        log::info!(
+            "{}: added, {} bytes in {}",
+            entry.name(),
+            geometry.total_length(),
+            entry.folder.display()
+        );
+        self.enlist(entry);
+        self.save(id);
+        self.keeper.save_order(self.order.clone());
+        self.tell(EngineEvent::Added(id));
+    }
+
+    /// Puts a torrent of an earlier run back into the list, with `candidates` as the pieces that may have
+    /// been written after its record.
+    pub(super) fn restore(
+        &mut self,
+        metainfo: Arc<Metainfo>,
+        record: Option<ResumeRecord>,
+        candidates: &[PieceIndex],
+    ) {
+        let geometry = metainfo.info.geometry;
+        let known = record.is_some();
+        let record = record
+            .unwrap_or_else(|| ResumeRecord::new(&self.config.folders.downloads, geometry.piece_count()));
+        let parked = Parked {
+            have: Bitfield::empty(geometry.piece_count()),
+            unchecked: Vec::new(),
+            priorities: record.priorities.clone(),
+            sequential: record.sequential,
+            downloaded: 0,
+            uploaded: 0,
+            known_peers: record.known_peers.clone(),
+        };
+        let mut entry = self.entry(metainfo, record.folder.clone(), parked);
+        entry.paused = record.paused;
+        entry
+            .limits
+            .set(record.download_limit_kib, record.upload_limit_kib);
+        entry.downloaded_before = record.downloaded;
+        entry.uploaded_before = record.uploaded;
+        entry.added_at = record.added_at;
+        entry.completed_at = record.completed_at;
+        entry.storage.mark_created(record.created_files.iter().copied());
+        if known {
+            // The numbers of the journal are as they were found.
+            let candidates: Vec<_> = candidates
+                .iter()
+                .filter_map(|piece| geometry.check_piece(piece.0))
+                .collect();
+            let vouched = entry.storage.vouch(&record, &candidates);
+            entry.parked.have = vouched.trusted;
+            entry.parked.unchecked = vouched.recheck;
+        } else if entry.storage.has_data() {
+            entry.distrust_data();
+        }
+        self.enlist(entry);
+    }
+
+    fn entry(&self, metainfo: Arc<Metainfo>, folder: PathBuf, parked: Parked) -> Entry {
+        let layout = Layout::new(&metainfo.info);
+        let storage = Storage::open(
+            layout,
+            &folder,
+            Arc::clone(&self.files),
+            self.config.transfer.preallocate,
+        );
+        let storage = match self.keeper.journal(metainfo.info.info_hash) {
+            Ok(journal) => storage.with_journal(journal),
+            Err(error) => {
+                log::warn!(
+                    "{}: pieces since the last save are lost if we are killed: {error}",
+                    metainfo.info.name
+                );
+                storage
+            }
+        };
+        Entry {
+            storage: Arc::new(storage),
+            folder,
+            paused: false,
+            failed: None,
+            active: false,
+            thread: Thread::None,
+            after_stop: None,
+            at_disk: None,
+            parked,
+            status: TorrentStatus::default(),
+            wanted_length: 0,
+            limits: Limits::new(&self.download, &self.upload),
+            downloaded_before: 0,
+            uploaded_before: 0,
+            added_at: unix_now(),
+            completed_at: None,
+            announced: false,
+            totals: Arc::new(Totals::default()),
+            trackers: Vec::new(),
+            metainfo,
+        }
+    }
+
+    fn enlist(&mut self, mut entry: Entry) {
+        let id = entry.info_hash();
+        entry.refresh_status();
+        self.order.push(id);
+        self.torrents.insert(id, entry);
+        self.commons.greeter.send(GreeterCommand::Register(id));
+        self.queue_is_stale = true;
+    }
+
+    // Settings.
+
+    pub(super) fn configure(&mut self, config: Config) {
+        let old = std::mem::replace(&mut self.config, config);
+        let new = &self.config;
+        log::set_max_level(new.log.level);
+        self.commons.budget.resize_mib(new.memory.buffers_mib);
+        self.files.set_limit(new.memory.open_files);
+        self.download
+            .set_rate(limit_of_kib(new.transfer.download_limit_kib));
+        self.upload.set_rate(limit_of_kib(new.transfer.upload_limit_kib));
+        let problem = (old.network.bind != new.network.bind).then(|| self.sockets.rebind(&new.network.bind));
+        let rebound = problem.is_some() || old.network.port != new.network.port;
+        if rebound {
+            self.commons.greeter.send(GreeterCommand::Rebind {
+                port: new.network.port,
+            });
+        }
+        let stale: Vec<_> = old.changes_needing_restart(new);
+        let settings = self.torrent_settings();
+        for entry in self.torrents.values() {
+            entry.tell(TorrentCommand::Configure(settings.clone()));
+            if problem.is_some() {
+                entry.tell(TorrentCommand::Disconnect);
+            }
+        }
+        if let Some(Err(error)) = problem {
+            self.fail(None, error.to_string());
+        }
+        for key in stale {
+            self.fail(
+                None,
+                format!("the change of {key} takes effect when DTorrent is started again"),
+            );
+        }
+        log::info!("the settings were taken over");
+        self.queue_is_stale = true;
+        self.tell_snapshot();
+    }
+}
+
+impl Limits {
+    fn new(download: &Arc<Limiter>, upload: &Arc<Limiter>) -> Self {
+        Self {
+            download_kib: 0,
+            upload_kib: 0,
+            download: Limiter::child(download, None),
+            upload: Limiter::child(upload, None),
+        }
+    }
+
+    fn set(&mut self, download_kib: u64, upload_kib: u64) {
+        self.download_kib = download_kib;
+        self.upload_kib = upload_kib;
+        self.download.set_rate(limit_of_kib(download_kib));
+        self.upload.set_rate(limit_of_kib(upload_kib));
+    }
+}

@@ -1,0 +1,298 @@
+//! One torrent of the list, running or not. Owned by the engine thread.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::Receiver;
+
+use crate::bitfield::Bitfield;
+use crate::engine::api::{RemoveData, TorrentDetails, TorrentState, TorrentSummary, TrackerDetail};
+use crate::id::InfoHash;
+use crate::metainfo::Metainfo;
+use crate::net::limiter::Limiter;
+use crate::storage::Storage;
+use crate::storage::disk::DiskResult;
+use crate::torrent::downloader::{DownloaderHandle, TorrentCommand};
+use crate::torrent::report::{Parked, TorrentStatus, details};
+use crate::torrent::selection::wanted_and_left;
+use crate::torrent::state::Tally;
+use crate::tracker::client::{Totals, TrackerState, TrackerStatus};
+
+/// An estimate of the time left beyond this says nothing to anybody.
+const LONGEST_ETA: Duration = Duration::from_secs(100 * 24 * 3600);
+
+/// What happens to a torrent once its thread has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum AfterStop {
+    /// It is taken off the list.
+    Remove(RemoveData),
+    /// Its files are moved.
+    Move(PathBuf),
+    /// All of its data is hashed again.
+    Recheck,
+}
+
+/// The thread of a torrent, as far as the engine knows.
+#[derive(Debug)]
+pub(super) enum Thread {
+    /// It has none, and needs none if it is quiet.
+    None,
+    /// It runs.
+    Running(DownloaderHandle),
+    /// It was told to stop.
+    Stopping(DownloaderHandle),
+}
+
+/// Limits of one torrent alone.
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub(super) download_kib: u64,
+    pub(super) upload_kib: u64,
+    pub(super) download: Arc<Limiter>,
+    pub(super) upload: Arc<Limiter>,
+}
+
+/// One torrent of the list.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) metainfo: Arc<Metainfo>,
+    pub(super) storage: Arc<Storage>,
+    pub(super) folder: PathBuf,
+    /// The user stopped it.
+    pub(super) paused: bool,
+    /// Why it cannot run, until the user starts it again.
+    pub(super) failed: Option<String>,
+    /// It is its turn, by the queue.
+    pub(super) active: bool,
+    pub(super) thread: Thread,
+    pub(super) after_stop: Option<AfterStop>,
+    /// Its files are being moved or removed; the answer comes here.
+    pub(super) at_disk: Option<Receiver<DiskResult>>,
+    pub(super) parked: Parked,
+    pub(super) status: TorrentStatus,
+    /// Bytes of the pieces that are wanted.
+    pub(super) wanted_length: u64,
+    pub(super) limits: Limits,
+    /// Bytes of blocks received before the present run of its thread.
+    pub(super) downloaded_before: u64,
+    /// Bytes of blocks sent before the present run of its thread.
+    pub(super) uploaded_before: u64,
+    /// Seconds since 1970.
+    pub(super) added_at: u64,
+    /// Seconds since 1970.
+    pub(super) completed_at: Option<u64>,
+    /// The announcer knows it.
+    pub(super) announced: bool,
+    pub(super) totals: Arc<Totals>,
+    pub(super) trackers: Vec<TrackerStatus>,
+}
+
+impl Entry {
+    pub(super) fn info_hash(&self) -> InfoHash {
+        self.metainfo.info.info_hash
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.metainfo.info.name
+    }
+
+    /// Whether it is told to run and can.
+    pub(super) fn wants_to_run(&self) -> bool {
+        !self.paused && self.failed.is_none() && self.after_stop.is_none() && self.at_disk.is_none()
+    }
+
+    /// Whether it counts as a download in the queue.
+    pub(super) fn is_download(&self) -> bool {
+        !self.status.complete
+    }
+
+    /// Whether it has work for a thread of its own even without peers.
+    pub(super) fn has_work(&self) -> bool {
+        !self.status.complete || !self.parked.unchecked.is_empty()
+    }
+
+    /// Tells its thread something, if it has one that is not on its way out.
+    pub(super) fn tell(&self, command: TorrentCommand) {
+        if let Thread::Running(handle) = &self.thread {
+            handle.send(command);
+        }
+    }
+
+    /// The user wants it to run: whatever held it up is tried anew.
+    pub(super) fn start_again(&mut self) {
+        self.paused = false;
+        self.failed = None;
+        if self.status.halted.take().is_some() {
+            self.stop();
+        }
+    }
+
+    /// Tells its thread to end.
+    pub(super) fn stop(&mut self) {
+        self.thread = match std::mem::replace(&mut self.thread, Thread::None) {
+            Thread::Running(handle) => {
+                handle.send(TorrentCommand::Stop);
+                Thread::Stopping(handle)
+            }
+            other => other,
+        };
+    }
+
+    /// Its thread has ended and left this.
+    pub(super) fn on_ended(&mut self, parked: Parked) {
+        if let Thread::Running(handle) | Thread::Stopping(handle) =
+            std::mem::replace(&mut self.thread, Thread::None)
+        {
+            handle.join();
+        }
+        self.downloaded_before += parked.downloaded;
+        self.uploaded_before += parked.uploaded;
+        self.parked = Parked {
+            downloaded: 0,
+            uploaded: 0,
+            ..parked
+        };
+        self.status = TorrentStatus {
+            complete: self.status.complete,
+            left: self.status.left,
+            halted: self.status.halted.take(),
+            ..TorrentStatus::default()
+        };
+    }
+
+    /// Bytes of blocks received over all runs.
+    pub(super) fn downloaded(&self) -> u64 {
+        self.downloaded_before + self.status.downloaded
+    }
+
+    /// Bytes of blocks sent over all runs.
+    pub(super) fn uploaded(&self) -> u64 {
+        self.uploaded_before + self.status.uploaded
+    }
+
+    fn state(&self) -> TorrentState {
+        if self.at_disk.is_some() || matches!(self.after_stop, Some(AfterStop::Move(_))) {
+            TorrentState::Moving
+        } else if self.failed.is_some() {
+            TorrentState::Failed
+        } else if self.paused {
+            TorrentState::Paused
+        } else if self.status.checking.is_some() {
+            TorrentState::Checking
+        } else if self.status.halted.is_some() {
+            TorrentState::Failed
+        } else if !self.active {
+            TorrentState::Queued
+        } else if self.status.complete {
+            TorrentState::Seeding
+        } else {
+            TorrentState::Downloading
+        }
+    }
+
+    /// The row of the list.
+    pub(super) fn summary(&self) -> TorrentSummary {
+        let info = &self.metainfo.info;
+        let total_length = info.geometry.total_length();
+        let wanted_length = self.wanted_length;
+        let wanted_done = wanted_length.saturating_sub(self.status.left);
+        let done = if wanted_length == 0 {
+            1.0
+        } else {
+            wanted_done as f64 / wanted_length as f64
+        };
+        TorrentSummary {
+            info_hash: info.info_hash,
+            name: info.name.clone(),
+            state: self.state(),
+            error: self.failed.clone().or_else(|| self.status.halted.clone()),
+            total_length,
+            wanted_length,
+            wanted_done,
+            progress: self.status.checking.unwrap_or(done),
+            download_rate: self.status.download_rate,
+            upload_rate: self.status.upload_rate,
+            downloaded: self.downloaded(),
+            uploaded: self.uploaded(),
+            eta: self.eta(),
+            peers: self.status.peers,
+            seeds: self.status.seeds,
+            folder: self.folder.clone(),
+        }
+    }
+
+    fn eta(&self) -> Option<Duration> {
+        let downloading = self.state() == TorrentState::Downloading && self.status.download_rate > 0;
+        let seconds = downloading.then(|| self.status.left / self.status.download_rate)?;
+        Some(Duration::from_secs(seconds)).filter(|eta| *eta < LONGEST_ETA)
+    }
+
+    /// Fills in what only the engine knows.
+    pub(super) fn complete_details(&self, mut details: TorrentDetails, now: Instant) -> TorrentDetails {
+        details.download_limit_kib = self.limits.download_kib;
+        details.upload_limit_kib = self.limits.upload_kib;
+        details.trackers = self
+            .trackers
+            .iter()
+            .map(|tracker| tracker_detail(tracker, now))
+            .collect();
+        details
+    }
+
+    /// Details of a torrent whose thread does not run.
+    pub(super) fn parked_details(&self, now: Instant) -> TorrentDetails {
+        let details = details(
+            &self.metainfo,
+            self.storage.layout(),
+            &self.parked,
+            Tally::default(),
+        );
+        self.complete_details(details, now)
+    }
+
+    /// Nothing of its data counts any more until it was hashed.
+    pub(super) fn distrust_data(&mut self) {
+        let geometry = self.metainfo.info.geometry;
+        self.parked.have = Bitfield::empty(geometry.piece_count());
+        self.parked.unchecked = geometry.pieces().collect();
+        self.status.complete = false;
+    }
+
+    /// Works the numbers out from what is parked: at the start, and when a choice of files changes while the
+    /// thread does not run.
+    pub(super) fn refresh_status(&mut self) {
+        let (wanted, left) =
+            wanted_and_left(self.storage.layout(), &self.parked.priorities, &self.parked.have);
+        self.wanted_length = wanted;
+        self.status.left = left;
+        self.status.complete = self.status.left == 0 && self.parked.unchecked.is_empty();
+    }
+}
+
+fn tracker_detail(tracker: &TrackerStatus, now: Instant) -> TrackerDetail {
+    let status = match (&tracker.state, &tracker.warning) {
+        (TrackerState::Failed(error), _) => error.clone(),
+        (_, Some(warning)) => warning.clone(),
+        (TrackerState::Idle, _) => "not asked yet".into(),
+        (TrackerState::Announcing, _) => "asking".into(),
+        (TrackerState::Working, _) => "working".into(),
+    };
+    TrackerDetail {
+        url: tracker.url.clone(),
+        tier: tracker.tier,
+        status,
+        working: tracker.state == TrackerState::Working,
+        seeds: tracker.seeds,
+        leechers: tracker.leechers,
+        peers: tracker.peers,
+        next_announce: tracker.next_announce.map(|at| at.saturating_duration_since(now)),
+    }
+}
+
+/// Now, in seconds since 1970.
+pub(super) fn unix_now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,110 @@
+//! The keeper: the thread that writes the state folder, so that no other thread waits for a disk that syncs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::id::InfoHash;
+use crate::storage::journal::Journal;
+use crate::storage::resume::ResumeRecord;
+use crate::storage::state_dir::{StateDir, StateError};
+
+#[derive(Debug)]
+enum Order {
+    Torrent(InfoHash, Arc<[u8]>),
+    Resume(InfoHash, Box<ResumeRecord>),
+    List(Vec<InfoHash>),
+    Forget(InfoHash),
+}
+
+/// The handle of the keeper. Nothing waits for it but the end of the program.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    state: Arc<StateDir>,
+    orders: Sender<Order>,
+    thread: JoinHandle<()>,
+}
+
+impl Keeper {
+    pub(super) fn spawn(state: StateDir) -> std::io::Result<Self> {
+        let (orders, orders_rx) = unbounded();
+        let state = Arc::new(state);
+        let writer = Arc::clone(&state);
+        let thread = thread::Builder::new()
+            .name("keeper".into())
+            .spawn(move || run(&writer, &orders_rx))?;
+        Ok(Self {
+            state,
+            orders,
+            thread,
+        })
+    }
+
+    /// The journal of a torrent.
+    pub(super) fn journal(&self, id: InfoHash) -> Result<Arc<Journal>, StateError> {
+        self.state.journal(id)
+    }
+
+    /// Keeps a `.torrent`.
+    pub(super) fn save_torrent(&self, id: InfoHash, metainfo: Arc<[u8]>) {
+        self.give(Order::Torrent(id, metainfo));
+    }
+
+    /// Replaces a torrent's resume record.
+    pub(super) fn save_resume(&self, id: InfoHash, record: ResumeRecord) {
+        self.give(Order::Resume(id, Box::new(record)));
+    }
+
+    /// Keeps the list of torrents, in order.
+    pub(super) fn save_order(&self, list: Vec<InfoHash>) {
+        self.give(Order::List(list));
+    }
+
+    /// Deletes everything that is kept of a torrent.
+    pub(super) fn forget(&self, id: InfoHash) {
+        self.give(Order::Forget(id));
+    }
+
+    /// Waits until everything is written.
+    pub(super) fn join(self) {
+        drop(self.orders);
+        if self.thread.join().is_err() {
+            log::error!("the thread that keeps the session panicked; the last changes may be lost");
+        }
+    }
+
+    fn give(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+}
+
+fn run(state: &StateDir, orders: &Receiver<Order>) {
+    while let Ok(first) = orders.recv() {
+        // Of several records for one torrent that wait, only the last is worth a sync.
+        let mut records = BTreeMap::new();
+        for order in std::iter::once(first).chain(orders.try_iter()) {
+            match order {
+                Order::Resume(id, record) => {
+                    records.insert(id, record);
+                }
+                Order::Torrent(id, metainfo) => report(state.save_torrent(id, &metainfo)),
+                Order::List(list) => report(state.save_order(&list)),
+                Order::Forget(id) => {
+                    records.remove(&id);
+                    report(state.forget(id));
+                }
+            }
+        }
+        for (id, record) in records {
+            report(state.save_resume(id, &record));
+        }
+    }
+}
+
+fn report(outcome: Result<(), StateError>) {
+    if let Err(error) = outcome {
+        log::error!("the session could not be saved: {error}");
+    }
+}

@@ -1,0 +1,233 @@
+//! Which torrents run: the queue, threads that start and end, and what happens after an end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crossbeam_channel::bounded;
+
+use crate::engine::Engine;
+use crate::engine::api::{EngineEvent, RemoveData};
+use crate::engine::entry::{AfterStop, Entry, Thread};
+use crate::id::InfoHash;
+use crate::net::greeter::GreeterCommand;
+use crate::storage::disk::{DiskJob, DiskResult, DiskTask};
+use crate::storage::resume::ResumeRecord;
+use crate::torrent::downloader::{Downloader, Setup, TorrentCommand};
+use crate::torrent::state::Settings;
+use crate::tracker::client::AnnouncerCommand;
+
+impl Engine {
+    pub(super) fn torrent_settings(&self) -> Settings {
+        let configured = self.config.network.port;
+        let listening = self.listening.first().map_or(0, |addr| addr.port());
+        Settings {
+            active_peers: self.config.transfer.active_peers,
+            upload_slots: self.config.transfer.upload_slots,
+            max_connections: self.config.network.max_connections_per_torrent,
+            listen_port: if configured == 0 { listening } else { configured },
+        }
+    }
+
+    /// Starts what should run and stops what should not.
+    pub(super) fn schedule(&mut self) {
+        if self.stopping.is_some() || !std::mem::take(&mut self.queue_is_stale) {
+            return;
+        }
+        let most = self.config.transfer.max_active_downloads;
+        let mut downloads = 0;
+        for id in self.order.clone() {
+            let Some(entry) = self.torrents.get_mut(&id) else {
+                continue;
+            };
+            let counts = entry.is_download();
+            entry.active = entry.wants_to_run() && (!counts || most == 0 || downloads < most);
+            // A torrent that cannot go on does not keep the next one waiting.
+            downloads += usize::from(entry.active && counts && entry.status.halted.is_none());
+            if entry.active {
+                self.run_torrent(id);
+            } else {
+                self.halt_torrent(id);
+            }
+        }
+    }
+
+    fn run_torrent(&mut self, id: InfoHash) {
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        // A check comes before anything that others are told.
+        if !entry.announced && entry.parked.unchecked.is_empty() && entry.status.checking.is_none() {
+            entry.announced = true;
+            entry.totals.left.store(entry.status.left, Ordering::Relaxed);
+            entry.totals.wants_peers.store(true, Ordering::Relaxed);
+            self.announcer.send(AnnouncerCommand::Start {
+                info_hash: id,
+                tiers: entry.metainfo.tiers.clone(),
+                totals: Arc::clone(&entry.totals),
+            });
+        }
+        if entry.has_work() {
+            self.ensure_thread(id);
+        }
+    }
+
+    fn halt_torrent(&mut self, id: InfoHash) {
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        entry.stop();
+        if std::mem::take(&mut entry.announced) {
+            self.announcer.send(AnnouncerCommand::Stop(id));
+        }
+        if matches!(entry.thread, Thread::None) && entry.after_stop.is_some() {
+            self.go_on_after_stop(id);
+        }
+    }
+
+    /// Gives the torrent a thread if it has none.
+    pub(super) fn ensure_thread(&mut self, id: InfoHash) {
+        let settings = self.torrent_settings();
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        if !matches!(entry.thread, Thread::None) {
+            return;
+        }
+        let setup = Setup {
+            commons: Arc::clone(&self.commons),
+            metainfo: Arc::clone(&entry.metainfo),
+            storage: Arc::clone(&entry.storage),
+            parked: entry.parked.clone(),
+            settings,
+            download: Arc::clone(&entry.limits.download),
+            upload: Arc::clone(&entry.limits.upload),
+            totals: Arc::clone(&entry.totals),
+            reports: self.reports.clone(),
+        };
+        match Downloader::spawn(setup) {
+            Ok(handle) => {
+                if self.watched == Some(id) {
+                    handle.send(TorrentCommand::Watch(true));
+                }
+                entry.thread = Thread::Running(handle);
+                if entry.has_work() {
+                    // The seal of the last stop is broken from here on.
+                    self.save(id);
+                }
+            }
+            Err(error) => {
+                let message = format!("the system allows no more threads ({error}); pause some torrents");
+                entry.failed = Some(message.clone());
+                self.fail(Some(id), message);
+            }
+        }
+    }
+
+    /// A torrent's thread has ended.
+    pub(super) fn on_ended(&mut self, id: InfoHash) {
+        self.queue_is_stale = true;
+        self.save(id);
+        self.go_on_after_stop(id);
+    }
+
+    fn go_on_after_stop(&mut self, id: InfoHash) {
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        let task = match entry.after_stop.take() {
+            None => return,
+            Some(AfterStop::Recheck) => {
+                entry.distrust_data();
+                entry.failed = None;
+                entry.status.halted = None;
+                self.queue_is_stale = true;
+                return;
+            }
+            Some(AfterStop::Remove(RemoveData::Keep)) => return self.delist(id),
+            Some(AfterStop::Remove(data)) => DiskTask::Remove {
+                verified: entry.parked.have.clone(),
+                trash: data == RemoveData::Trash,
+            },
+            Some(AfterStop::Move(to)) => DiskTask::Move { to },
+        };
+        let (reply, result) = bounded(1);
+        let storage = Arc::clone(&entry.storage);
+        self.commons.disk.submit(DiskJob { storage, task, reply });
+        entry.at_disk = Some(result);
+    }
+
+    /// Looks for answers of the disk threads to what the engine itself asked them.
+    pub(super) fn poll_disk(&mut self) {
+        let answer = |entry: &Entry| entry.at_disk.as_ref().and_then(|result| result.try_recv().ok());
+        let answers: Vec<_> = self
+            .torrents
+            .iter()
+            .filter_map(|(id, entry)| Some((*id, answer(entry)?)))
+            .collect();
+        answers
+            .into_iter()
+            .for_each(|(id, result)| self.on_disk(id, result));
+    }
+
+    fn on_disk(&mut self, id: InfoHash, result: DiskResult) {
+        self.queue_is_stale = true;
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        entry.at_disk = None;
+        match result {
+            DiskResult::Removed => self.delist(id),
+            DiskResult::Moved => {
+                entry.folder = entry.storage.root();
+                log::info!("{}: moved to {}", entry.name(), entry.folder.display());
+                self.save(id);
+            }
+            DiskResult::Failed { error, .. } => {
+                // Whatever was to be done was not: the torrent stays as it is.
+                self.fail(Some(id), error.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    fn delist(&mut self, id: InfoHash) {
+        self.torrents.remove(&id);
+        self.order.retain(|other| *other != id);
+        self.commons.greeter.send(GreeterCommand::Unregister(id));
+        self.announcer.send(AnnouncerCommand::Stop(id));
+        self.keeper.forget(id);
+        self.keeper.save_order(self.order.clone());
+        if self.watched == Some(id) {
+            self.watched = None;
+        }
+        self.tell(EngineEvent::Removed(id));
+        self.tell_snapshot();
+    }
+
+    /// Writes a torrent's resume record.
+    pub(super) fn save(&mut self, id: InfoHash) {
+        if let Some(entry) = self.torrents.get(&id) {
+            self.keeper.save_resume(id, record(entry));
+        }
+    }
+}
+
+fn record(entry: &Entry) -> ResumeRecord {
+    ResumeRecord {
+        have: entry.parked.have.clone(),
+        priorities: entry.parked.priorities.clone(),
+        sequential: entry.parked.sequential,
+        paused: entry.paused,
+        folder: entry.folder.clone(),
+        downloaded: entry.downloaded(),
+        uploaded: entry.uploaded(),
+        download_limit_kib: entry.limits.download_kib,
+        upload_limit_kib: entry.limits.upload_kib,
+        added_at: entry.added_at,
+        completed_at: entry.completed_at,
+        known_peers: entry.parked.known_peers.clone(),
+        created_files: entry.storage.created_files(),
+        // Only what no thread writes can be sealed.
+        sealed: matches!(entry.thread, Thread::None).then(|| entry.storage.stamps()),
+    }
+}

@@ -1,0 +1,170 @@
+//! What the threads of the client report, and to which torrent it goes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::engine::Engine;
+use crate::engine::api::EngineEvent;
+use crate::engine::entry::{Entry, unix_now};
+use crate::id::InfoHash;
+use crate::net::greeter::{Greeted, GreeterEvent};
+use crate::torrent::downloader::{TorrentCommand, TorrentReport};
+use crate::tracker::client::{AnnouncerCommand, AnnouncerEvent};
+
+impl Engine {
+    // From the torrents.
+
+    pub(super) fn on_report(&mut self, id: InfoHash, report: TorrentReport) {
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        match report {
+            TorrentReport::Status(status) => entry.status = status,
+            TorrentReport::Details(details) => {
+                let details = entry.complete_details(*details, Instant::now());
+                self.tell(EngineEvent::Details(Arc::new(details)));
+            }
+            TorrentReport::Durable(parked) => {
+                entry.parked.have = parked.have;
+                entry.parked.known_peers = parked.known_peers;
+                self.save(id);
+            }
+            TorrentReport::Checked => {
+                entry.parked.unchecked.clear();
+                self.queue_is_stale = true;
+            }
+            TorrentReport::Finished => self.on_finished(id),
+            TorrentReport::Halted(message) => self.fail(Some(id), message),
+            TorrentReport::Quiet => entry.stop(),
+            TorrentReport::Ended(parked) => {
+                entry.on_ended(parked);
+                self.on_ended(id);
+            }
+        }
+    }
+
+    fn on_finished(&mut self, id: InfoHash) {
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        log::info!("{}: complete", entry.name());
+        entry.completed_at = Some(unix_now());
+        // Only a download is told to the trackers, not data that was there all along (BEP 3 §trackers).
+        if entry.status.downloaded > 0 {
+            self.announcer.send(AnnouncerCommand::Completed(id));
+        }
+        self.queue_is_stale = true;
+        self.tell_snapshot();
+        self.tell(EngineEvent::Finished(id));
+    }
+
+    // From the greeter.
+
+    pub(super) fn on_greeter(&mut self, event: GreeterEvent) {
+        match event {
+            GreeterEvent::Greeted(greeted) => self.on_greeted(greeted),
+            GreeterEvent::DialFailed {
+                info_hash,
+                addr,
+                error,
+            } => {
+                log::debug!("{addr} could not be had: {error}");
+                if let Some(entry) = self.torrents.get(&info_hash) {
+                    entry.tell(TorrentCommand::DialFailed {
+                        addr,
+                        own: error.is_own_address(),
+                    });
+                }
+            }
+            GreeterEvent::Listening(addresses) => {
+                log::info!("listening on {addresses:?}");
+                self.listening = addresses;
+                self.network_problem = None;
+                let settings = self.torrent_settings();
+                self.announcer.send(AnnouncerCommand::Port(settings.listen_port));
+                for entry in self.torrents.values() {
+                    entry.tell(TorrentCommand::Configure(settings.clone()));
+                }
+            }
+            GreeterEvent::ListenFailed { error } => {
+                let error = error.to_string();
+                self.listening.clear();
+                if self.network_problem.as_ref() != Some(&error) {
+                    self.network_problem = Some(error.clone());
+                    self.fail(None, error);
+                }
+            }
+        }
+    }
+
+    fn on_greeted(&mut self, greeted: Greeted) {
+        let id = greeted.handshake.info_hash;
+        let connections: usize = self.torrents.values().map(|entry| entry.status.peers).sum();
+        let Some(entry) = self.torrents.get(&id).filter(|entry| entry.active) else {
+            return;
+        };
+        if connections >= self.config.network.max_connections {
+            log::debug!(
+                "{}: {} is turned away: too many connections",
+                entry.name(),
+                greeted.addr
+            );
+            entry.tell(TorrentCommand::DialFailed {
+                addr: greeted.addr,
+                own: false,
+            });
+            return;
+        }
+        self.ensure_thread(id);
+        if let Some(entry) = self.torrents.get(&id) {
+            entry.tell(TorrentCommand::Greeted(Box::new(greeted)));
+        }
+    }
+
+    // From the announcer.
+
+    pub(super) fn on_announcer(&mut self, event: AnnouncerEvent) {
+        match event {
+            AnnouncerEvent::Peers { info_hash, peers } => self.peers_found(info_hash, peers),
+            AnnouncerEvent::Status { info_hash, trackers } => {
+                if let Some(entry) = self.torrents.get_mut(&info_hash) {
+                    entry.trackers = trackers;
+                }
+            }
+        }
+    }
+
+    pub(super) fn peers_found(&mut self, id: InfoHash, mut peers: Vec<SocketAddr>) {
+        // Trackers tell us of ourselves too.
+        peers.retain(|peer| !self.listening.contains(peer));
+        let Some(entry) = self.torrents.get_mut(&id).filter(|_| !peers.is_empty()) else {
+            return;
+        };
+        if entry.active {
+            self.ensure_thread(id);
+        }
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return;
+        };
+        remember(entry, &peers);
+        entry.tell(TorrentCommand::PeersFound(peers));
+        entry.totals.wants_peers.store(
+            entry.status.peers < self.config.network.max_connections_per_torrent,
+            Ordering::Relaxed,
+        );
+    }
+}
+
+/// Peers of a torrent whose thread does not run are for its next run.
+fn remember(entry: &mut Entry, peers: &[SocketAddr]) {
+    const MOST: usize = 200;
+    let known = &mut entry.parked.known_peers;
+    let new = peers
+        .iter()
+        .filter(|peer| !known.contains(peer))
+        .copied()
+        .collect::<Vec<_>>();
+    known.extend(new.into_iter().take(MOST.saturating_sub(known.len())));
+}
