@@ -123,7 +123,7 @@ impl Client {
             tiers: vec![vec![url.to_owned()]],
             totals,
         };
-        handle.commands.send(start).unwrap();
+        handle.send(start);
         Self { handle, events }
     }
 
@@ -137,10 +137,7 @@ impl Client {
     }
 
     fn stop(self) {
-        self.handle
-            .commands
-            .send(AnnouncerCommand::Shutdown(PATIENCE))
-            .unwrap();
+        self.handle.send(AnnouncerCommand::Shutdown(PATIENCE));
         self.handle.join();
     }
 }
