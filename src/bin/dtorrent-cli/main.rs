@@ -4,12 +4,14 @@
 //! to stdout, progress to stderr on a terminal and to stdout, as plain lines, in a pipe.
 
 mod create;
+mod goal;
 mod output;
 mod progress;
 mod settings;
 mod show;
 mod stop;
 mod torrent_file;
+mod transfer;
 mod verify;
 
 use std::io::{self, Write};
@@ -32,7 +34,9 @@ struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   dtorrent-cli show debian.torrent
+  dtorrent-cli download debian.torrent --dir ~/Downloads
   dtorrent-cli create holiday/ --tracker http://tracker.example/announce
+  dtorrent-cli seed holiday.torrent --dir .
 
 Each command has its own --help. Exit status: 0 done, 1 failed, 2 wrong usage.";
 
@@ -44,6 +48,10 @@ enum Command {
     Show(show::ShowArgs),
     /// Compare data on disk with a .torrent
     Verify(verify::VerifyArgs),
+    /// Download torrents, and end when they are complete
+    Download(transfer::DownloadArgs),
+    /// Serve complete torrents until stopped
+    Seed(transfer::SeedArgs),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +60,8 @@ fn main() -> ExitCode {
         Command::Create(args) => create::run(args, &cli.common),
         Command::Show(args) => show::run(args, &cli.common),
         Command::Verify(args) => verify::run(args, &cli.common),
+        Command::Download(args) => transfer::download(args, &cli.common),
+        Command::Seed(args) => transfer::seed(args, &cli.common),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

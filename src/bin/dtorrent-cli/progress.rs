@@ -66,6 +66,14 @@ impl Progress {
             Face::Silent => {}
         }
     }
+
+    /// Prints a line that stays, above the bar if there is one.
+    pub(crate) fn note(&self, print: impl FnOnce()) {
+        match &self.face {
+            Face::Bar(bar) => bar.suspend(print),
+            Face::Lines(_) | Face::Silent => print(),
+        }
+    }
 }
 
 impl Drop for Progress {

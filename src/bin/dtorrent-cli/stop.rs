@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -25,6 +25,10 @@ impl StopFlag {
                 .context("cannot catch signals")?;
         }
         Ok(Self(asked))
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 
     /// For work that looks at a flag of its own accord.

@@ -1,0 +1,232 @@
+//! When `download` and `seed` are through: a machine over what the engine says, without clock or channel.
+
+use std::collections::BTreeMap;
+
+use dtorrent::engine::api::{EngineSnapshot, TorrentState, TorrentSummary};
+use dtorrent::id::InfoHash;
+
+/// A torrent that was just added may show as downloading until its check begins. Seen so often in a row
+/// (twice a second), it is really incomplete.
+const SETTLED: u32 = 6;
+
+/// What the command is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To have everything on disk.
+    Complete,
+    /// To have everything on disk, and to serve it then.
+    CompleteAndServe,
+    /// To serve what is on disk already.
+    Serve,
+}
+
+/// How a torrent of ours stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Standing {
+    /// Work is left; for how many snapshots in a row it was seen downloading.
+    Busy { downloading: u32 },
+    /// Everything is there.
+    Complete,
+    /// It cannot go on.
+    Failed,
+}
+
+/// What a snapshot changed, in the order of the torrents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Every wanted byte of this torrent is verified and on disk.
+    Complete(InfoHash),
+    /// This torrent will not be completed, and why.
+    Failed(InfoHash, String),
+}
+
+/// The torrents that the command is about.
+#[derive(Debug)]
+pub(crate) struct Goal {
+    purpose: Purpose,
+    torrents: BTreeMap<InfoHash, Standing>,
+}
+
+impl Goal {
+    pub(crate) fn new(purpose: Purpose, torrents: impl IntoIterator<Item = InfoHash>) -> Self {
+        let busy = |id| (id, Standing::Busy { downloading: 0 });
+        Self {
+            purpose,
+            torrents: torrents.into_iter().map(busy).collect(),
+        }
+    }
+
+    /// Takes a snapshot in and tells what it brought; each thing is told once.
+    pub(crate) fn on_snapshot(&mut self, snapshot: &EngineSnapshot) -> Vec<News> {
+        snapshot
+            .torrents
+            .iter()
+            .filter_map(|torrent| self.on_torrent(torrent))
+            .collect()
+    }
+
+    fn on_torrent(&mut self, torrent: &TorrentSummary) -> Option<News> {
+        let standing = self.torrents.get_mut(&torrent.info_hash)?;
+        let Standing::Busy { downloading } = standing else {
+            return None;
+        };
+        match torrent.state {
+            TorrentState::Seeding => {
+                *standing = Standing::Complete;
+                Some(News::Complete(torrent.info_hash))
+            }
+            TorrentState::Failed => {
+                *standing = Standing::Failed;
+                let why = torrent
+                    .error
+                    .clone()
+                    .unwrap_or_else(|| "it cannot go on; the log says why".into());
+                Some(News::Failed(torrent.info_hash, why))
+            }
+            TorrentState::Downloading if self.purpose == Purpose::Serve => {
+                *downloading += 1;
+                (*downloading >= SETTLED).then(|| {
+                    *standing = Standing::Failed;
+                    let done = format!("{} of {} bytes", torrent.wanted_done, torrent.wanted_length);
+                    let folder = torrent.folder.display();
+                    let why =
+                        format!("only {done} are in {folder}; fetch the rest with `dtorrent-cli download`");
+                    News::Failed(torrent.info_hash, why)
+                })
+            }
+            _ => {
+                *downloading = 0;
+                None
+            }
+        }
+    }
+
+    /// A torrent was not taken in at all.
+    pub(crate) fn refuse(&mut self, id: InfoHash) {
+        if let Some(standing) = self.torrents.get_mut(&id) {
+            *standing = Standing::Failed;
+        }
+    }
+
+    /// Whether the command has nothing left to do.
+    pub(crate) fn is_over(&self) -> bool {
+        match self.purpose {
+            Purpose::Complete => !self
+                .torrents
+                .values()
+                .any(|state| matches!(state, Standing::Busy { .. })),
+            Purpose::Serve => self.has_failed(),
+            // As long as one of them can be served, or fetched, there is something to do.
+            Purpose::CompleteAndServe => self.torrents.values().all(|state| *state == Standing::Failed),
+        }
+    }
+
+    /// Whether every torrent is there.
+    pub(crate) fn is_reached(&self) -> bool {
+        self.torrents.values().all(|state| *state == Standing::Complete)
+    }
+
+    /// Whether some torrent failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.torrents.values().any(|state| *state == Standing::Failed)
+    }
+
+    /// Whether the torrent is one of ours.
+    pub(crate) fn concerns(&self, id: InfoHash) -> bool {
+        self.torrents.contains_key(&id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: InfoHash = InfoHash::new([1; 20]);
+    const B: InfoHash = InfoHash::new([2; 20]);
+
+    fn torrent(info_hash: InfoHash, state: TorrentState) -> TorrentSummary {
+        TorrentSummary {
+            info_hash,
+            name: "x".into(),
+            state,
+            error: (state == TorrentState::Failed).then(|| "no luck".into()),
+            total_length: 10,
+            wanted_length: 10,
+            wanted_done: 4,
+            progress: 0.4,
+            download_rate: 0,
+            upload_rate: 0,
+            downloaded: 0,
+            uploaded: 0,
+            eta: None,
+            peers: 0,
+            seeds: 0,
+            folder: "/d".into(),
+        }
+    }
+
+    fn shown(states: &[(InfoHash, TorrentState)]) -> EngineSnapshot {
+        let torrents = states.iter().map(|(id, state)| torrent(*id, *state)).collect();
+        EngineSnapshot {
+            torrents,
+            ..EngineSnapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_download_is_over_when_the_last_torrent_is() {
+        let mut goal = Goal::new(Purpose::Complete, [A, B]);
+        use TorrentState::{Downloading, Failed, Seeding};
+        assert_eq!(
+            goal.on_snapshot(&shown(&[(A, Downloading), (B, Downloading)])),
+            []
+        );
+        assert_eq!(
+            goal.on_snapshot(&shown(&[(A, Seeding), (B, Downloading)])),
+            [News::Complete(A)]
+        );
+        assert!(!goal.is_over());
+        let news = goal.on_snapshot(&shown(&[(A, Seeding), (B, Failed)]));
+        assert_eq!(news, [News::Failed(B, "no luck".into())]);
+        assert!(goal.is_over() && goal.has_failed() && !goal.is_reached());
+    }
+
+    #[test]
+    fn torrents_of_others_do_not_matter() {
+        let mut goal = Goal::new(Purpose::Complete, [A]);
+        assert_eq!(goal.on_snapshot(&shown(&[(B, TorrentState::Failed)])), []);
+        assert!(!goal.is_over());
+        goal.on_snapshot(&shown(&[(A, TorrentState::Seeding)]));
+        assert!(goal.is_over() && goal.is_reached());
+    }
+
+    #[test]
+    fn a_seed_of_incomplete_data_fails_but_not_before_it_was_checked() {
+        use TorrentState::{Checking, Downloading};
+        let mut goal = Goal::new(Purpose::Serve, [A]);
+        let mut news = |state| goal.on_snapshot(&shown(&[(A, state)]));
+        for _ in 1..SETTLED {
+            assert_eq!(news(Downloading), []);
+        }
+        assert_eq!(news(Checking), []);
+        for _ in 1..SETTLED {
+            assert_eq!(news(Downloading), []);
+        }
+        assert!(matches!(&news(Downloading)[..], [News::Failed(A, why)] if why.contains("4 of 10 bytes")));
+        assert!(goal.is_over());
+    }
+
+    #[test]
+    fn serving_goes_on_until_nothing_can_be_served() {
+        use TorrentState::{Failed, Seeding};
+        let mut goal = Goal::new(Purpose::CompleteAndServe, [A, B]);
+        goal.on_snapshot(&shown(&[(A, Seeding), (B, Failed)]));
+        assert!(!goal.is_over());
+        assert!(goal.has_failed());
+        let mut goal = Goal::new(Purpose::CompleteAndServe, [A]);
+        goal.refuse(B);
+        assert!(!goal.has_failed(), "none of ours");
+        goal.refuse(A);
+        assert!(goal.is_over());
+    }
+}

@@ -1,0 +1,474 @@
+//! `dtorrent-cli download` and `dtorrent-cli seed`: an engine, some torrents, and a wait for the end.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
+use dtorrent::config::Config;
+use dtorrent::config::watch::Watcher;
+use dtorrent::engine::api::{AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentSummary};
+use dtorrent::engine::{Engine, EngineHandle, EngineSetup};
+use dtorrent::id::InfoHash;
+use dtorrent::logging::Logger;
+use dtorrent::metainfo::Metainfo;
+use indicatif::{BinaryBytes, HumanDuration};
+
+use crate::goal::{Goal, News, Purpose};
+use crate::output::{complain, printable, say};
+use crate::progress::Progress;
+use crate::settings::{Common, absolute};
+use crate::stop::StopFlag;
+use crate::torrent_file;
+
+/// How soon a signal and an edit of the settings are noticed while the engine is silent.
+const TICK: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Args)]
+#[command(after_help = DOWNLOAD_EXAMPLES)]
+pub(crate) struct DownloadArgs {
+    /// The .torrent files
+    #[arg(required = true, value_name = "FILE|MAGNET")]
+    torrents: Vec<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    /// Connect to this peer besides those that trackers tell of
+    #[arg(long = "peer", value_name = "HOST:PORT", value_parser = parse_peer)]
+    peers: Vec<String>,
+    /// Go on serving when everything is there
+    #[arg(long)]
+    seed: bool,
+}
+
+const DOWNLOAD_EXAMPLES: &str = "\
+Examples:
+  dtorrent-cli download debian.torrent --dir ~/Downloads
+  dtorrent-cli download a.torrent b.torrent --dir /srv/data --port 51413 --seed
+  dtorrent-cli download debian.torrent --dir . --peer 192.0.2.7:6881 --peer seedbox.example:6881
+
+Ends with status 0 when every byte is verified and on disk. Ctrl-C stops cleanly, a second one at once; the same
+command goes on where it was stopped.";
+
+#[derive(Debug, Args)]
+#[command(after_help = SEED_EXAMPLES)]
+pub(crate) struct SeedArgs {
+    /// The .torrent files
+    #[arg(required = true, value_name = "FILE")]
+    torrents: Vec<PathBuf>,
+    #[command(flatten)]
+    place: Place,
+    /// Do not check the data first: it is known to be right
+    #[arg(long)]
+    trust: bool,
+}
+
+const SEED_EXAMPLES: &str = "\
+Examples:
+  dtorrent-cli seed holiday.torrent --dir .
+  dtorrent-cli seed *.torrent --dir /srv/data --port 51413 --trust
+
+Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is not served: that is an
+error.";
+
+/// Where data lies and where peers reach us.
+#[derive(Debug, Args)]
+struct Place {
+    /// The folder of the data: each torrent's file or folder lies in it [default: the configured one]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// TCP port on which peers reach us, 0 for any that is free [default: the configured one]
+    #[arg(long, value_name = "P")]
+    port: Option<u16>,
+    /// IP address or network interface that everything is bound to [default: the configured one]
+    #[arg(long, value_name = "ADDR")]
+    bind: Option<String>,
+}
+
+impl Place {
+    fn override_in(&self, config: &mut Config) -> Result<()> {
+        if let Some(dir) = &self.dir {
+            config.folders.downloads = absolute(dir)?;
+        }
+        if let Some(port) = self.port {
+            config.network.port = port;
+        }
+        if let Some(bind) = &self.bind {
+            config.network.bind.clone_from(bind);
+        }
+        Ok(())
+    }
+}
+
+/// Refuses what cannot be an address before anything else is done; the name is looked up later.
+fn parse_peer(text: &str) -> Result<String, String> {
+    let port = text
+        .rsplit_once(':')
+        .and_then(|(host, port)| (!host.is_empty()).then_some(port));
+    match port.and_then(|port| port.parse::<u16>().ok()) {
+        Some(1..) => Ok(text.to_owned()),
+        _ => Err(
+            "a peer is HOST:PORT, such as 192.0.2.7:6881, [2001:db8::7]:6881 or seedbox.example:6881".into(),
+        ),
+    }
+}
+
+pub(crate) fn download(args: &DownloadArgs, common: &Common) -> Result<()> {
+    let purpose = if args.seed {
+        Purpose::CompleteAndServe
+    } else {
+        Purpose::Complete
+    };
+    let transfer = Transfer::new(purpose, &args.torrents, &args.place, common)?;
+    transfer.run(&resolve(&args.peers)?, false)
+}
+
+pub(crate) fn seed(args: &SeedArgs, common: &Common) -> Result<()> {
+    let transfer = Transfer::new(Purpose::Serve, &args.torrents, &args.place, common)?;
+    for metainfo in transfer.torrents.values() {
+        check_presence(metainfo, &transfer.config.folders.downloads)?;
+    }
+    transfer.run(&[], args.trust)
+}
+
+fn resolve(peers: &[String]) -> Result<Vec<SocketAddr>> {
+    let mut found = Vec::new();
+    for peer in peers {
+        let addrs = peer
+            .to_socket_addrs()
+            .with_context(|| format!("cannot find the address of the peer {peer}"))?;
+        found.extend(addrs);
+    }
+    Ok(found)
+}
+
+/// Looks whether the files are there at their full length, before an engine would create them in a folder
+/// that was only mistyped.
+fn check_presence(metainfo: &Metainfo, dir: &Path) -> Result<()> {
+    for file in metainfo.info.files.iter().filter(|file| !file.padding) {
+        let path = file
+            .path
+            .iter()
+            .fold(dir.to_owned(), |path, component| path.join(component));
+        let found =
+            fs::metadata(&path).with_context(|| format!("cannot seed: {} is not there", path.display()))?;
+        if found.len() < file.length {
+            bail!(
+                "cannot seed: {} has {} of {} bytes",
+                path.display(),
+                found.len(),
+                file.length
+            );
+        }
+    }
+    Ok(())
+}
+
+/// A command under way.
+struct Transfer<'c> {
+    purpose: Purpose,
+    torrents: BTreeMap<InfoHash, Arc<Metainfo>>,
+    config: Config,
+    watcher: Watcher,
+    common: &'c Common,
+    place: &'c Place,
+}
+
+impl<'c> Transfer<'c> {
+    fn new(purpose: Purpose, files: &[PathBuf], place: &'c Place, common: &'c Common) -> Result<Self> {
+        let torrents = files
+            .iter()
+            .map(|file| {
+                torrent_file::read(file).map(|metainfo| (metainfo.info.info_hash, Arc::new(metainfo)))
+            })
+            .collect::<Result<_>>()?;
+        let (mut config, path) = common.load()?;
+        place.override_in(&mut config)?;
+        let watcher = Watcher::new(path, Instant::now());
+        Ok(Self {
+            purpose,
+            torrents,
+            config,
+            watcher,
+            common,
+            place,
+        })
+    }
+
+    fn run(mut self, peers: &[SocketAddr], trust_data: bool) -> Result<()> {
+        let log = self.common.start_log(&self.config)?;
+        let stop = StopFlag::install()?;
+        let (event_tx, event_rx) = unbounded();
+        let engine = Engine::start(EngineSetup {
+            config: self.config.clone(),
+            // We watch the file ourselves: what the command line says must stay in force after an edit.
+            config_path: None,
+            on_event: Box::new(move |event| drop(event_tx.send(event))),
+        })?;
+        let ended = self.follow(&engine, &event_rx, &stop, &log, peers, trust_data);
+        engine.send(EngineCommand::Shutdown);
+        engine.join();
+        log.stop();
+        ended
+    }
+
+    /// From the first snapshot to the end of the work.
+    fn follow(
+        &mut self,
+        engine: &EngineHandle,
+        event_rx: &Receiver<EngineEvent>,
+        stop: &StopFlag,
+        log: &Logger,
+        peers: &[SocketAddr],
+        trust_data: bool,
+    ) -> Result<()> {
+        let mut goal = Goal::new(self.purpose, self.torrents.keys().copied());
+        let mut face = Face::new(self.purpose, self.common.log_level.is_some());
+        let mut admitted = false;
+        while !goal.is_over() && !stop.is_set() {
+            match event_rx.recv_timeout(TICK) {
+                Ok(EngineEvent::Snapshot(snapshot)) if !admitted => {
+                    // The first one: only now it is known what the state folder holds already.
+                    self.admit(engine, &snapshot, peers, trust_data)?;
+                    admitted = true;
+                }
+                Ok(EngineEvent::Snapshot(snapshot)) => {
+                    let news = goal.on_snapshot(&snapshot);
+                    face.show(&snapshot, &goal, &news)?;
+                }
+                Ok(EngineEvent::Failed { info_hash, message }) => {
+                    // What is on the list says by its own state whether it can go on.
+                    if !info_hash.is_some_and(|id| face.knows(id)) {
+                        face.note(|| complain(printable(&message)));
+                        info_hash.into_iter().for_each(|id| goal.refuse(id));
+                    }
+                }
+                Ok(EngineEvent::Stopped) | Err(RecvTimeoutError::Disconnected) => {
+                    bail!("the engine ended; the log says why")
+                }
+                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.reload(engine, log);
+        }
+        drop(face);
+        self.verdict(&goal)
+    }
+
+    /// Puts our torrents on the list, or wakes those that are on it from an earlier run.
+    fn admit(
+        &self,
+        engine: &EngineHandle,
+        present: &EngineSnapshot,
+        peers: &[SocketAddr],
+        trust_data: bool,
+    ) -> Result<()> {
+        let folder = &self.config.folders.downloads;
+        for (id, metainfo) in &self.torrents {
+            match present.torrents.iter().find(|torrent| torrent.info_hash == *id) {
+                Some(torrent) if self.place.dir.is_some() && torrent.folder != *folder => bail!(
+                    "{} is on the list already, with its data in {}; give that --dir, or another --state",
+                    printable(&torrent.name),
+                    torrent.folder.display(),
+                ),
+                Some(_) => {
+                    engine.send(EngineCommand::Start(*id));
+                    engine.send(EngineCommand::AddPeers {
+                        info_hash: *id,
+                        peers: peers.to_vec(),
+                    });
+                }
+                None => engine.send(EngineCommand::Add(Box::new(AddTorrent {
+                    metainfo: Arc::clone(metainfo),
+                    folder: Some(folder.clone()),
+                    paused: false,
+                    sequential: false,
+                    priorities: Vec::new(),
+                    peers: peers.to_vec(),
+                    trust_data,
+                }))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over an edit of the settings; the command line stays above them.
+    fn reload(&mut self, engine: &EngineHandle, log: &Logger) {
+        let edited = self.watcher.poll(Instant::now()).map(|edited| {
+            let mut config = edited?;
+            self.common.override_in(&mut config)?;
+            self.place.override_in(&mut config)?;
+            anyhow::Ok(config)
+        });
+        match edited {
+            Some(Ok(config)) => {
+                log.configure(&config.log);
+                engine.send(EngineCommand::Configure(Box::new(config.clone())));
+                self.config = config;
+            }
+            Some(Err(error)) => log::error!("the edited settings were not taken over: {error:#}"),
+            None => {}
+        }
+    }
+
+    /// How the command ends: each failure was told when it happened, this is the one sentence about it all.
+    fn verdict(&self, goal: &Goal) -> Result<()> {
+        match self.purpose {
+            _ if goal.has_failed() => bail!("not every torrent could be completed; the log says more"),
+            Purpose::Serve | Purpose::CompleteAndServe => Ok(()),
+            Purpose::Complete if goal.is_reached() => Ok(()),
+            Purpose::Complete => {
+                bail!("stopped before everything was there; the same command goes on from here")
+            }
+        }
+    }
+}
+
+/// What the user sees of it.
+struct Face {
+    purpose: Purpose,
+    progress: Option<Progress>,
+    known: Vec<InfoHash>,
+    problem: Option<String>,
+}
+
+impl Face {
+    /// With the log on stderr, a bar would be torn to pieces.
+    fn new(purpose: Purpose, log_on_stderr: bool) -> Self {
+        let progress = (!log_on_stderr).then(|| Progress::new(false));
+        Self {
+            purpose,
+            progress,
+            known: Vec::new(),
+            problem: None,
+        }
+    }
+
+    /// Whether the torrent was in the last snapshot.
+    fn knows(&self, id: InfoHash) -> bool {
+        self.known.contains(&id)
+    }
+
+    fn note(&self, print: impl FnOnce()) {
+        match &self.progress {
+            Some(progress) => progress.note(print),
+            None => print(),
+        }
+    }
+
+    fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
+        self.known = snapshot
+            .torrents
+            .iter()
+            .map(|torrent| torrent.info_hash)
+            .collect();
+        if self.problem != snapshot.network_problem {
+            self.problem.clone_from(&snapshot.network_problem);
+            if let Some(problem) = &self.problem {
+                self.note(|| complain(printable(problem)));
+            }
+        }
+        let find = |id: &InfoHash| snapshot.torrents.iter().find(|torrent| torrent.info_hash == *id);
+        for item in news {
+            let mut said = Ok(());
+            match item {
+                News::Complete(id) => {
+                    if let Some(line) = find(id).map(|torrent| self.completed(torrent, snapshot)) {
+                        self.note(|| said = say(line));
+                    }
+                }
+                News::Failed(id, why) => {
+                    let name = find(id).map_or_else(|| id.to_string(), |torrent| torrent.name.clone());
+                    self.note(|| complain(format_args!("{}: {}", printable(&name), printable(why))));
+                }
+            }
+            said?;
+        }
+        // Once all is there, a server has nothing to tell every few seconds.
+        if let Some(progress) = &self.progress
+            && !goal.is_reached()
+        {
+            let ours: Vec<_> = snapshot
+                .torrents
+                .iter()
+                .filter(|torrent| goal.concerns(torrent.info_hash))
+                .collect();
+            progress.set(
+                done(&ours),
+                ours.iter().map(|torrent| torrent.wanted_length).sum(),
+                summary(&ours),
+            );
+        }
+        Ok(())
+    }
+
+    fn completed(&self, torrent: &TorrentSummary, snapshot: &EngineSnapshot) -> String {
+        let (name, size) = (printable(&torrent.name), BinaryBytes(torrent.total_length));
+        let listening: Vec<_> = snapshot.listening.iter().map(SocketAddr::to_string).collect();
+        match self.purpose {
+            Purpose::Complete => format!("complete: {name} ({size}) in {}", torrent.folder.display()),
+            _ if listening.is_empty() => format!("seeding {name} ({size}); peers cannot connect to us"),
+            _ => format!("seeding {name} ({size}) on {}", listening.join(", ")),
+        }
+    }
+}
+
+/// Bytes that are there, by the check while it runs.
+fn done(torrents: &[&TorrentSummary]) -> u64 {
+    // A share of bytes for a bar: what rounding does to it cannot be seen.
+    torrents
+        .iter()
+        .map(|torrent| (torrent.progress * torrent.wanted_length as f64) as u64)
+        .sum()
+}
+
+/// `checking`, or what moves and how long it will take.
+fn summary(torrents: &[&TorrentSummary]) -> String {
+    use dtorrent::engine::api::TorrentState::{Checking, Queued};
+    if torrents.iter().all(|torrent| torrent.state == Checking) {
+        return "checking".into();
+    }
+    if torrents.iter().all(|torrent| torrent.state == Queued) {
+        return "waiting for other torrents".into();
+    }
+    let down = torrents.iter().map(|torrent| torrent.download_rate).sum();
+    let up = torrents.iter().map(|torrent| torrent.upload_rate).sum();
+    let peers: usize = torrents.iter().map(|torrent| torrent.peers).sum();
+    let mut text = format!(
+        "{}/s down, {}/s up, {peers} peers",
+        BinaryBytes(down),
+        BinaryBytes(up)
+    );
+    if let Some(eta) = torrents.iter().filter_map(|torrent| torrent.eta).max() {
+        text.push_str(&format!(", {} left", HumanDuration(eta)));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_a_host_and_a_port() {
+        for peer in ["192.0.2.7:6881", "[2001:db8::7]:1", "seedbox.example:65535"] {
+            assert_eq!(parse_peer(peer).as_deref(), Ok(peer));
+        }
+        for wrong in ["192.0.2.7", ":6881", "host:", "host:0", "host:65536", "host:http"] {
+            assert!(parse_peer(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_of_this_machine_resolve() {
+        let found = resolve(&["127.0.0.1:7".into(), "[::1]:8".into()]).unwrap();
+        assert_eq!(
+            found,
+            ["127.0.0.1:7".parse().unwrap(), "[::1]:8".parse().unwrap()]
+        );
+        assert!(resolve(&["no such host:1".into()]).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! `dtorrent-cli seed` and `download` against each other, as two processes on the loopback.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as expected"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// Larger than any of the engine's slices, and not a multiple of a piece.
+const LENGTH: usize = 3_000_001;
+
+/// A folder with a torrent and its data, and settings that keep to the loopback.
+struct Scene(TempDir);
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(scene.path("data")).unwrap();
+        fs::write(scene.path("data/film"), content()).unwrap();
+        let settings = "[network]\nport = 0\nbind = \"127.0.0.1\"\n";
+        fs::write(scene.path("config.toml"), settings).unwrap();
+        let created = scene
+            .command(&["create", "data/film", "--piece-length", "65536"])
+            .output()
+            .unwrap();
+        assert!(created.status.success(), "{created:?}");
+        scene
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dtorrent-cli"));
+        command
+            .args(args)
+            .args(["--config", "config.toml"])
+            .current_dir(self.0.path());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, args: &[&str]) -> Running {
+        let mut child = self.command(args).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Running {
+            child: Some(child),
+            lines,
+        }
+    }
+}
+
+fn content() -> Vec<u8> {
+    (0..LENGTH).map(|at| (at * 31 + at / 997) as u8).collect()
+}
+
+/// A program under way; killed if the test ends before it.
+struct Running {
+    child: Option<Child>,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    /// The first line of stdout that holds this.
+    fn line_with(&mut self, part: &str) -> String {
+        let mut line = String::new();
+        while self.lines.read_line(&mut line).unwrap() > 0 {
+            if line.contains(part) {
+                return line.trim_end().to_owned();
+            }
+            line.clear();
+        }
+        let mut stderr = String::new();
+        let child = self.child.as_mut().unwrap();
+        child
+            .stderr
+            .as_mut()
+            .unwrap()
+            .read_to_string(&mut stderr)
+            .unwrap();
+        panic!("it ended without saying {part:?}; stderr: {stderr}");
+    }
+
+    fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.as_ref().unwrap().id()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    fn wait(mut self) -> Output {
+        self.child.take().unwrap().wait_with_output().unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn is_whole(path: &Path) -> bool {
+    fs::read(path).unwrap() == content()
+}
+
+#[test]
+fn what_one_seeds_the_other_downloads() {
+    let scene = Scene::new();
+    let mut seed = scene.start(&["seed", "film.torrent", "--dir", "data", "--state", "seed-state"]);
+    let ready = seed.line_with("seeding film");
+    let peer = ready.rsplit_once(" on ").unwrap().1.to_owned();
+    assert!(peer.starts_with("127.0.0.1:"), "{ready}");
+
+    let args = [
+        "download",
+        "film.torrent",
+        "--dir",
+        "new/folder",
+        "--state",
+        "leech-state",
+        "--peer",
+        &peer,
+    ];
+    let output = scene.start(&args).wait();
+    assert!(output.status.success(), "{output:?}");
+    assert!(is_whole(&scene.path("new/folder/film")));
+
+    // Again, without a peer: it is all there.
+    let output = scene.start(&args[..6]).wait();
+    assert!(output.status.success(), "{output:?}");
+
+    seed.signal(Signal::TERM);
+    let output = seed.wait();
+    assert!(output.status.success(), "{output:?}");
+    let log = fs::read_to_string(scene.path("logs/dtorrent.log")).unwrap();
+    assert!(log.contains("film"), "{log}");
+}
+
+#[test]
+fn a_download_that_is_stopped_says_so_and_ends_with_1() {
+    let scene = Scene::new();
+    let mut download = scene.start(&["download", "film.torrent", "--dir", "empty"]);
+    download.line_with("peers");
+    download.signal(Signal::INT);
+    let output = download.wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("stopped before everything was there"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn incomplete_data_is_not_seeded() {
+    let scene = Scene::new();
+    let output = scene
+        .start(&["seed", "film.torrent", "--dir", "elsewhere"])
+        .wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("elsewhere/film is not there")
+    );
+    assert!(
+        !scene.path("elsewhere").exists(),
+        "a mistyped folder is not created"
+    );
+
+    let mut wrong = content();
+    wrong[1_000_000] ^= 1;
+    fs::write(scene.path("data/film"), &wrong).unwrap();
+    let output = scene.start(&["seed", "film.torrent", "--dir", "data"]).wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("fetch the rest with")
+    );
+    assert_eq!(fs::read(scene.path("data/film")).unwrap(), wrong);
+}
