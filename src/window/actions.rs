@@ -1,0 +1,264 @@
+//! What menus, buttons and keys do: the actions of the window. Layer 4.
+
+use adw::prelude::*;
+use dtorrent::engine::api::{EngineCommand, RemoveData, TorrentState};
+use dtorrent::id::InfoHash;
+use gtk::{gdk, gio, glib};
+
+use super::create_dialog::CreateDialog;
+use super::main_window::MainWindow;
+use super::torrent_object::TorrentObject;
+use super::{remove_choice, torrent_files, torrent_list};
+
+/// Those that need a chosen torrent.
+const TORRENT_ACTIONS: [&str; 10] = [
+    "toggle",
+    "remove",
+    "remove-with-files",
+    "recheck",
+    "announce",
+    "sequential",
+    "open-folder",
+    "copy-info-hash",
+    "details",
+    "torrent-menu",
+];
+
+/// Keys that work wherever the focus is.
+pub(super) const ACCELERATORS: [(&str, &[&str]); 8] = [
+    ("win.open", &["<Control>o"]),
+    ("win.create", &["<Control>n"]),
+    ("win.paste", &["<Control>v"]),
+    ("win.toggle", &["<Control>p"]),
+    ("win.details", &["<Alt>Return"]),
+    ("win.back", &["<Alt>Left"]),
+    ("window.close", &["<Control>w"]),
+    ("app.quit", &["<Control>q"]),
+];
+
+impl MainWindow {
+    pub(super) fn set_up_actions(&self) {
+        self.add_plain_action("open", |window| {
+            glib::spawn_future_local(async move { window.choose_files().await });
+        });
+        self.add_plain_action("create", |window| CreateDialog::new(&window).present());
+        self.add_plain_action("paste", |window| {
+            glib::spawn_future_local(async move { window.paste().await });
+        });
+        self.add_plain_action("toggle", |window| window.toggle());
+        self.add_plain_action("remove", |window| window.remove(RemoveData::Keep));
+        self.add_plain_action("remove-with-files", |window| window.remove(RemoveData::Trash));
+        self.add_plain_action("recheck", |window| window.send_for_chosen(EngineCommand::Recheck));
+        self.add_plain_action("announce", |window| {
+            window.send_for_chosen(EngineCommand::Announce);
+        });
+        self.add_plain_action("open-folder", |window| {
+            glib::spawn_future_local(async move { window.open_folder().await });
+        });
+        self.add_plain_action("copy-info-hash", |window| window.copy_info_hash());
+        self.add_plain_action("details", |window| window.show_chosen());
+        self.add_plain_action("back", |window| window.show_list());
+        self.add_plain_action("torrent-menu", |window| window.show_torrent_menu(None));
+        self.add_plain_action("start-all", |window| window.send_for_all(EngineCommand::Start));
+        self.add_plain_action("pause-all", |window| window.send_for_all(EngineCommand::Pause));
+        self.add_sequential_action();
+    }
+
+    fn add_plain_action(&self, name: &str, run: impl Fn(Self) + 'static) {
+        let action = gio::SimpleAction::new(name, None);
+        let window = self.downgrade();
+        action.connect_activate(move |_, _| {
+            if let Some(window) = window.upgrade() {
+                run(window);
+            }
+        });
+        self.add_action(&action);
+    }
+
+    /// A check mark in the menu; it changes when the engine says that the torrent has.
+    fn add_sequential_action(&self) {
+        let action = gio::SimpleAction::new_stateful("sequential", None, &false.to_variant());
+        let window = self.downgrade();
+        action.connect_activate(move |action, _| {
+            let sequential = !action.state().and_then(|state| state.get()).unwrap_or(false);
+            if let Some(window) = window.upgrade() {
+                window.send_for_chosen(|info_hash| EngineCommand::SetSequential {
+                    info_hash,
+                    sequential,
+                });
+            }
+        });
+        self.add_action(&action);
+    }
+
+    /// Brings the check mark of the menu up to date.
+    pub(super) fn show_sequential(&self) {
+        let sequential = self.chosen_details().is_some_and(|details| details.sequential);
+        let action = self
+            .lookup_action("sequential")
+            .and_downcast::<gio::SimpleAction>();
+        if let Some(action) = action {
+            action.set_state(&sequential.to_variant());
+        }
+    }
+
+    pub(super) fn enable_torrent_actions(&self, enabled: bool) {
+        for name in TORRENT_ACTIONS {
+            if let Some(action) = self.lookup_action(name).and_downcast::<gio::SimpleAction>() {
+                action.set_enabled(enabled);
+            }
+        }
+        self.show_sequential();
+    }
+
+    fn send_for_chosen(&self, command: impl FnOnce(InfoHash) -> EngineCommand) {
+        if let Some(torrent) = self.chosen() {
+            self.send(command(torrent.info_hash()));
+        }
+    }
+
+    fn send_for_all(&self, command: impl Fn(InfoHash) -> EngineCommand) {
+        for torrent in self.torrents() {
+            self.send(command(torrent.info_hash()));
+        }
+    }
+
+    fn toggle(&self) {
+        let Some(torrent) = self.chosen() else { return };
+        let summary = torrent.summary();
+        self.send(match summary.state {
+            TorrentState::Paused | TorrentState::Failed => EngineCommand::Start(summary.info_hash),
+            _ => EngineCommand::Pause(summary.info_hash),
+        });
+    }
+
+    fn remove(&self, first: RemoveData) {
+        let Some(torrent) = self.chosen() else { return };
+        let details = self.chosen_details();
+        let window = self.clone();
+        glib::spawn_future_local(async move {
+            let files = details.as_ref().map_or(&[][..], |details| &details.files);
+            let summary = torrent.summary();
+            if let Some(data) = remove_choice::ask(&window, &summary, files, first).await {
+                let info_hash = summary.info_hash;
+                window.send(EngineCommand::Remove { info_hash, data });
+                window.show_list();
+            }
+        });
+    }
+
+    async fn choose_files(&self) {
+        let filter = gtk::FileFilter::new();
+        filter.set_name(Some("Torrent files"));
+        filter.add_mime_type("application/x-bittorrent");
+        filter.add_suffix("torrent");
+        let everything = gtk::FileFilter::new();
+        everything.set_name(Some("All files"));
+        everything.add_pattern("*");
+        let chooser = gtk::FileChooserNative::builder()
+            .title("Open Torrent Files")
+            .transient_for(self)
+            .modal(true)
+            .action(gtk::FileChooserAction::Open)
+            .select_multiple(true)
+            .accept_label("_Open")
+            .build();
+        chooser.add_filter(&filter);
+        chooser.add_filter(&everything);
+        if chooser.run_future().await == gtk::ResponseType::Accept {
+            let files: Vec<gio::File> = chooser.files().iter().flatten().collect();
+            self.open_files(&files);
+        }
+    }
+
+    async fn paste(&self) {
+        // A clipboard without text is no mistake of anybody.
+        let text = self
+            .clipboard()
+            .read_text_future()
+            .await
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        match torrent_files::from_text(&text) {
+            Some(files) => self.open_files(&files),
+            None => self.toast("The clipboard holds no torrent file or link"),
+        }
+    }
+
+    async fn open_folder(&self) {
+        let Some(summary) = self.chosen().map(|torrent| torrent.summary()) else {
+            return;
+        };
+        let several = self.chosen_details().is_some_and(|details| details.multi_file);
+        let inside = summary.folder.join(&summary.name);
+        let folder = if several && inside.is_dir() {
+            inside
+        } else {
+            summary.folder
+        };
+        let uri = gio::File::for_path(&folder).uri();
+        let context = WidgetExt::display(self).app_launch_context();
+        if let Err(error) = gio::AppInfo::launch_default_for_uri_future(&uri, Some(&context)).await {
+            self.toast(&format!("“{}” cannot be shown: {error}", folder.display()));
+        }
+    }
+
+    fn copy_info_hash(&self) {
+        if let Some(torrent) = self.chosen() {
+            self.clipboard().set_text(&torrent.info_hash().to_string());
+            self.toast("Info-hash copied");
+        }
+    }
+
+    /// Opens the menu of a row that was pressed; `x` and `y` are in its coordinates.
+    pub(super) fn show_menu_of(&self, torrent: &TorrentObject, row: &gtk::Widget, x: f64, y: f64) {
+        self.choose(torrent);
+        let place = row.translate_coordinates(self.list_page(), x, y);
+        self.show_torrent_menu(place);
+    }
+
+    fn show_torrent_menu(&self, place: Option<(f64, f64)>) {
+        if let Some(model) = self.torrent_menu() {
+            torrent_list::show_menu(self.list_page(), self.list(), &model, place);
+        }
+    }
+
+    /// Takes torrent files and links that are dropped anywhere on the window.
+    pub(super) fn set_up_drop(&self) {
+        let drop = gtk::DropTarget::new(glib::Type::INVALID, gdk::DragAction::COPY);
+        drop.set_types(&[gdk::FileList::static_type(), glib::Type::STRING]);
+        let window = self.downgrade();
+        drop.connect_drop(move |_, value, _, _| {
+            let Some(window) = window.upgrade() else {
+                return false;
+            };
+            let files = match value.get::<gdk::FileList>() {
+                Ok(list) => Some(list.files()),
+                Err(_) => value
+                    .get::<String>()
+                    .ok()
+                    .and_then(|text| torrent_files::from_text(&text)),
+            };
+            match &files {
+                Some(files) => window.open_files(files),
+                None => window.toast("What was dropped is no torrent file or link"),
+            }
+            files.is_some()
+        });
+        let window = self.downgrade();
+        drop.connect_enter(move |_, _, _| {
+            window
+                .upgrade()
+                .inspect(|window| window.add_css_class("drop-target"));
+            gdk::DragAction::COPY
+        });
+        let window = self.downgrade();
+        drop.connect_leave(move |_| {
+            window
+                .upgrade()
+                .inspect(|window| window.remove_css_class("drop-target"));
+        });
+        self.add_controller(drop);
+    }
+}

@@ -1,0 +1,250 @@
+//! The program as the desktop sees it: one instance, the files that are handed to it, its start and its
+//! end. Layer 4.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use dtorrent::config::Config;
+use dtorrent::engine::EngineSetup;
+use dtorrent::engine::api::EngineCommand;
+use dtorrent::logging::Logger;
+use gtk::{gio, glib};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::actions::ACCELERATORS;
+use super::engine_link::EngineLink;
+use super::main_window::MainWindow;
+
+pub(crate) const APP_ID: &str = "io.github.dtorrent.DTorrent";
+
+/// How long the engine may take to say goodbye to trackers and to save its state.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(5);
+
+/// What the command line says, for the instance that becomes the program.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Start {
+    /// The settings; `None`: those of the user.
+    pub(crate) config: Option<PathBuf>,
+    /// In place of the state folder of the settings.
+    pub(crate) state: Option<PathBuf>,
+}
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Application {
+        pub(super) start: OnceCell<Start>,
+        pub(super) link: OnceCell<EngineLink>,
+        pub(super) logger: RefCell<Option<Logger>>,
+        pub(super) window: glib::WeakRef<MainWindow>,
+        pub(super) closing: Cell<bool>,
+        /// Whether the program could not start.
+        pub(super) failed: Cell<bool>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for Application {
+        const NAME: &'static str = "DtApplication";
+        type Type = super::Application;
+        type ParentType = adw::Application;
+    }
+
+    impl ObjectImpl for Application {}
+
+    impl ApplicationImpl for Application {
+        fn startup(&self) {
+            self.parent_startup();
+            let app = self.obj();
+            gtk::Window::set_default_icon_name(APP_ID);
+            app.set_up_actions();
+            app.set_up_signals();
+            app.begin();
+        }
+
+        fn activate(&self) {
+            self.parent_activate();
+            if let Some(window) = self.window.upgrade().filter(|_| !self.closing.get()) {
+                window.present();
+            }
+        }
+
+        fn open(&self, files: &[gio::File], _hint: &str) {
+            self.activate();
+            if let Some(window) = self.window.upgrade().filter(|_| !self.closing.get()) {
+                window.open_files(files);
+            }
+        }
+    }
+
+    impl GtkApplicationImpl for Application {}
+    impl AdwApplicationImpl for Application {}
+}
+
+glib::wrapper! {
+    pub(crate) struct Application(ObjectSubclass<imp::Application>)
+        @extends adw::Application, gtk::Application, gio::Application,
+        @implements gio::ActionGroup, gio::ActionMap;
+}
+
+impl Application {
+    pub(crate) fn new(start: Start) -> Self {
+        let app: Self = glib::Object::builder()
+            .property("application-id", APP_ID)
+            .property("resource-base-path", "/io/github/dtorrent/DTorrent")
+            .property("flags", gio::ApplicationFlags::HANDLES_OPEN)
+            .build();
+        // It was made in the line above.
+        let _ = app.imp().start.set(start);
+        app
+    }
+
+    /// Whether the program could not start, which the user has been told.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.imp().failed.get()
+    }
+
+    /// Reads the settings and starts logger, engine and window, in this order: each needs the one before it.
+    fn begin(&self) {
+        match self.try_begin() {
+            Ok(window) => self.imp().window.set(Some(&window)),
+            Err(message) => self.fail(message),
+        }
+    }
+
+    fn try_begin(&self) -> Result<MainWindow, String> {
+        let imp = self.imp();
+        let start = imp.start.get().cloned().unwrap_or_default();
+        let (mut config, config_path) = match start.config {
+            Some(path) => (Config::load(&path).map_err(|error| error.to_string())?, path),
+            None => Config::load_of_user().map_err(|error| error.to_string())?,
+        };
+        if let Some(state) = start.state {
+            config.folders.state = state;
+        }
+        let logger = Logger::start(&config.log, false).map_err(|error| error.to_string())?;
+        imp.logger.replace(Some(logger));
+        let (link, arrivals) = EngineLink::start(|on_event| EngineSetup {
+            config,
+            config_path: Some(config_path),
+            on_event,
+        })
+        .map_err(|error| error.to_string())?;
+        // This runs once, when the program starts.
+        let _ = imp.link.set(link.clone());
+        Ok(MainWindow::new(self, link, arrivals))
+    }
+
+    /// Says why there is no program, on the terminal and on the screen, and ends.
+    #[expect(clippy::print_stderr, reason = "there may be no log to write to")]
+    fn fail(&self, message: String) {
+        eprintln!("dtorrent: {message}");
+        self.imp().failed.set(true);
+        let dialog = adw::MessageDialog::builder()
+            .application(self)
+            .heading("DTorrent Cannot Start")
+            .body(message)
+            .close_response("quit")
+            .build();
+        dialog.add_response("quit", "_Quit");
+        let app = self.downgrade();
+        dialog.connect_response(None, move |_, _| {
+            app.upgrade().inspect(|app| app.quit());
+        });
+        dialog.present();
+    }
+
+    fn set_up_actions(&self) {
+        self.add_plain_action("about", |app| app.show_about());
+        self.add_plain_action("quit", |app| app.shut_down());
+        self.add_plain_action("shut-down", |app| app.shut_down());
+        self.add_plain_action("stopped", |app| app.end());
+        for (action, keys) in ACCELERATORS {
+            self.set_accels_for_action(action, keys);
+        }
+    }
+
+    fn add_plain_action(&self, name: &str, run: impl Fn(Self) + 'static) {
+        let action = gio::SimpleAction::new(name, None);
+        let app = self.downgrade();
+        action.connect_activate(move |_, _| {
+            app.upgrade().inspect(|app| run(app.clone()));
+        });
+        self.add_action(&action);
+    }
+
+    /// A session that ends, or Ctrl-C in the terminal, is the same as closing the window.
+    fn set_up_signals(&self) {
+        let (tx, rx) = async_channel::unbounded();
+        let watched = Signals::new([SIGINT, SIGTERM]).and_then(|mut signals| {
+            let wait = move || signals.forever().try_for_each(|signal| tx.send_blocking(signal));
+            thread::Builder::new().name("signals".to_owned()).spawn(wait)
+        });
+        if let Err(error) = watched {
+            log::warn!("signals cannot be watched, a kill will not be a clean end: {error}");
+        }
+        let app = self.downgrade();
+        glib::spawn_future_local(async move {
+            while rx.recv().await.is_ok() {
+                app.upgrade().inspect(Self::shut_down);
+            }
+        });
+    }
+
+    /// Hides the window at once, and ends when the engine has said goodbye or has taken too long for it.
+    fn shut_down(&self) {
+        let imp = self.imp();
+        if imp.closing.replace(true) {
+            return;
+        }
+        for window in self.windows() {
+            window.set_visible(false);
+        }
+        let Some(link) = imp.link.get() else {
+            return self.quit();
+        };
+        link.send(EngineCommand::Shutdown);
+        let app = self.downgrade();
+        glib::timeout_add_local_once(LONGEST_GOODBYE, move || {
+            if let Some(app) = app.upgrade() {
+                log::warn!("the engine did not stop in {} s", LONGEST_GOODBYE.as_secs());
+                app.finish();
+            }
+        });
+    }
+
+    /// The engine has stopped.
+    fn end(&self) {
+        if let Some(link) = self.imp().link.get() {
+            link.join();
+        }
+        self.finish();
+    }
+
+    fn finish(&self) {
+        if let Some(logger) = self.imp().logger.take() {
+            logger.stop();
+        }
+        self.quit();
+    }
+
+    fn show_about(&self) {
+        adw::AboutWindow::builder()
+            .transient_for(&self.active_window().unwrap_or_default())
+            .modal(true)
+            .application_name("DTorrent")
+            .application_icon(APP_ID)
+            .version(env!("CARGO_PKG_VERSION"))
+            .comments(env!("CARGO_PKG_DESCRIPTION"))
+            .license_type(gtk::License::MitX11)
+            .developer_name("The DTorrent developers")
+            .build()
+            .present();
+    }
+}

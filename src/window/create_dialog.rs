@@ -1,0 +1,284 @@
+//! The dialog that makes a torrent, `ui/create_dialog.ui`. Layer 4.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use dtorrent::create::{CreateError, CreateOptions, MIN_PIECE_LENGTH};
+use dtorrent::engine::api::AddTorrent;
+use dtorrent::metainfo::Metainfo;
+use gtk::{gdk, gio, glib};
+
+use super::creation::{self, Creation, Creator};
+use super::main_window::MainWindow;
+use super::words;
+
+/// Piece lengths to choose from: [`MIN_PIECE_LENGTH`] and its doubles, so many of them (to 16 MiB).
+const PIECE_LENGTHS: u32 = 11;
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default, gtk::CompositeTemplate)]
+    #[template(resource = "/io/github/dtorrent/DTorrent/create_dialog.ui")]
+    pub(crate) struct CreateDialog {
+        #[template_child]
+        pub(super) create: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) problem_bar: TemplateChild<gtk::InfoBar>,
+        #[template_child]
+        pub(super) problem: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub(super) stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub(super) source_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub(super) choose_file: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) choose_folder: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) trackers: TemplateChild<gtk::TextView>,
+        #[template_child]
+        pub(super) comment: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub(super) piece_length: TemplateChild<adw::ComboRow>,
+        #[template_child]
+        pub(super) private: TemplateChild<gtk::Switch>,
+        #[template_child]
+        pub(super) progress: TemplateChild<gtk::ProgressBar>,
+        pub(super) source: RefCell<Option<PathBuf>>,
+        pub(super) creator: RefCell<Option<Creator>>,
+        pub(super) parent: glib::WeakRef<MainWindow>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for CreateDialog {
+        const NAME: &'static str = "DtCreateDialog";
+        type Type = super::CreateDialog;
+        type ParentType = adw::Window;
+
+        fn class_init(class: &mut Self::Class) {
+            class.bind_template();
+            class.add_binding_action(gdk::Key::Escape, gdk::ModifierType::empty(), "window.close");
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for CreateDialog {
+        fn constructed(&self) {
+            self.parent_constructed();
+            self.obj().set_up();
+        }
+
+        fn dispose(&self) {
+            self.dispose_template();
+        }
+    }
+
+    impl WidgetImpl for CreateDialog {}
+
+    impl WindowImpl for CreateDialog {
+        /// Closing stops the work.
+        fn close_request(&self) -> glib::Propagation {
+            self.creator.take();
+            self.parent_close_request()
+        }
+    }
+
+    impl AdwWindowImpl for CreateDialog {}
+}
+
+glib::wrapper! {
+    pub(crate) struct CreateDialog(ObjectSubclass<imp::CreateDialog>)
+        @extends adw::Window, gtk::Window, gtk::Widget,
+        @implements gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget, gtk::Native, gtk::Root,
+            gtk::ShortcutManager;
+}
+
+impl CreateDialog {
+    pub(crate) fn new(parent: &MainWindow) -> Self {
+        let dialog: Self = glib::Object::builder().property("transient-for", parent).build();
+        dialog.imp().parent.set(Some(parent));
+        dialog
+    }
+
+    fn set_up(&self) {
+        let imp = self.imp();
+        let lengths: Vec<String> = piece_lengths()
+            .map(|length| words::size(u64::from(length)))
+            .collect();
+        let choices: Vec<&str> = std::iter::once("Automatic")
+            .chain(lengths.iter().map(String::as_str))
+            .collect();
+        imp.piece_length.set_model(Some(&gtk::StringList::new(&choices)));
+        for (button, action) in [
+            (&imp.choose_file, gtk::FileChooserAction::Open),
+            (&imp.choose_folder, gtk::FileChooserAction::SelectFolder),
+        ] {
+            let dialog = self.downgrade();
+            button.connect_clicked(move |_| {
+                let Some(dialog) = dialog.upgrade() else { return };
+                glib::spawn_future_local(async move { dialog.choose_source(action).await });
+            });
+        }
+        let dialog = self.downgrade();
+        imp.create.connect_clicked(move |_| {
+            let Some(dialog) = dialog.upgrade() else { return };
+            glib::spawn_future_local(async move { dialog.create().await });
+        });
+        let drop = gtk::DropTarget::new(gdk::FileList::static_type(), gdk::DragAction::COPY);
+        let dialog = self.downgrade();
+        drop.connect_drop(move |_, value, _, _| {
+            let files = value
+                .get::<gdk::FileList>()
+                .map(|list| list.files())
+                .unwrap_or_default();
+            let path = files.first().and_then(gio::File::path);
+            match (dialog.upgrade(), path) {
+                (Some(dialog), Some(path)) => dialog.set_source(path),
+                _ => return false,
+            }
+            true
+        });
+        self.add_controller(drop);
+    }
+
+    async fn choose_source(&self, action: gtk::FileChooserAction) {
+        let title = match action {
+            gtk::FileChooserAction::SelectFolder => "Choose a Folder to Share",
+            _ => "Choose a File to Share",
+        };
+        let chooser = gtk::FileChooserNative::new(Some(title), Some(self), action, Some("_Choose"), None);
+        chooser.set_modal(true);
+        if chooser.run_future().await == gtk::ResponseType::Accept
+            && let Some(path) = chooser.file().and_then(|file| file.path())
+        {
+            self.set_source(path);
+        }
+    }
+
+    fn set_source(&self, path: PathBuf) {
+        let imp = self.imp();
+        imp.source_row.set_title(&name_of(&path));
+        imp.source_row
+            .set_subtitle(&path.parent().unwrap_or(Path::new("/")).to_string_lossy());
+        imp.create.set_sensitive(true);
+        imp.source.replace(Some(path));
+    }
+
+    async fn create(&self) {
+        let Some(source) = self.imp().source.borrow().clone() else {
+            return;
+        };
+        let Some(output) = self.choose_output(&source).await else {
+            return;
+        };
+        self.show_problem(None);
+        let (creator, told) = match Creator::start(self.options(source.clone()), output) {
+            Ok(started) => started,
+            Err(error) => return self.show_problem(Some(&format!("No thread can be started: {error}"))),
+        };
+        self.imp().creator.replace(Some(creator));
+        self.show_working(true);
+        while let Ok(creation) = told.recv().await {
+            match creation {
+                Creation::Progress(share) => self.imp().progress.set_fraction(share),
+                Creation::Done(Ok(metainfo)) => self.finish(metainfo, &source),
+                Creation::Done(Err(CreateError::Cancelled)) => {}
+                Creation::Done(Err(error)) => self.show_problem(Some(&sentence(&error.to_string()))),
+            }
+        }
+        self.show_working(false);
+    }
+
+    async fn choose_output(&self, source: &Path) -> Option<PathBuf> {
+        let chooser = gtk::FileChooserNative::new(
+            Some("Save the Torrent"),
+            Some(self),
+            gtk::FileChooserAction::Save,
+            Some("_Save"),
+            None,
+        );
+        chooser.set_modal(true);
+        chooser.set_current_name(&format!("{}.torrent", name_of(source)));
+        // The chooser opens somewhere else if it cannot go there.
+        let _ = chooser.set_current_folder(source.parent().map(gio::File::for_path).as_ref());
+        let accepted = chooser.run_future().await == gtk::ResponseType::Accept;
+        chooser.file().filter(|_| accepted)?.path()
+    }
+
+    fn options(&self, path: PathBuf) -> CreateOptions {
+        let imp = self.imp();
+        let buffer = imp.trackers.buffer();
+        let trackers = buffer.text(&buffer.start_iter(), &buffer.end_iter(), false);
+        let comment = imp.comment.text().trim().to_owned();
+        let chosen = imp.piece_length.selected() as usize;
+        CreateOptions {
+            path,
+            // The first choice is the automatic one.
+            piece_length: chosen.checked_sub(1).and_then(|index| piece_lengths().nth(index)),
+            trackers: creation::tiers(&trackers),
+            comment: (!comment.is_empty()).then_some(comment),
+            private: imp.private.is_active(),
+            ..CreateOptions::default()
+        }
+    }
+
+    /// Shares the new torrent from where its data lies, unless the dialog was closed in the last moment.
+    fn finish(&self, metainfo: Arc<Metainfo>, source: &Path) {
+        if self.imp().creator.take().is_none() {
+            return;
+        }
+        if let Some(window) = self.imp().parent.upgrade() {
+            window.add_torrent(AddTorrent {
+                metainfo,
+                folder: source.parent().map(Path::to_owned),
+                paused: false,
+                sequential: false,
+                priorities: Vec::new(),
+                peers: Vec::new(),
+                trust_data: true,
+            });
+        }
+        self.close();
+    }
+
+    fn show_working(&self, working: bool) {
+        let imp = self.imp();
+        imp.progress.set_fraction(0.0);
+        imp.create.set_visible(!working);
+        imp.stack
+            .set_visible_child_name(if working { "working" } else { "form" });
+    }
+
+    fn show_problem(&self, problem: Option<&str>) {
+        let imp = self.imp();
+        if let Some(problem) = problem {
+            imp.problem.set_label(problem);
+        }
+        imp.problem_bar.set_revealed(problem.is_some());
+    }
+}
+
+fn piece_lengths() -> impl Iterator<Item = u32> {
+    (0..PIECE_LENGTHS).map(|doublings| MIN_PIECE_LENGTH << doublings)
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// An error text as a sentence of its own.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(chars).chain(['.']).collect()
+}

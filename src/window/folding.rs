@@ -1,0 +1,76 @@
+//! List and torrent side by side in a wide window, one after the other in a narrow one. Layer 4.
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use gtk::gio;
+
+use super::main_window::MainWindow;
+use super::torrent_object::TorrentObject;
+
+impl MainWindow {
+    pub(super) fn set_up_folding(&self) {
+        let window = self.downgrade();
+        self.imp().leaflet.connect_folded_notify(move |_| {
+            if let Some(window) = window.upgrade() {
+                window.fit();
+            }
+        });
+        self.fit();
+    }
+
+    /// Whether the window is too narrow for both.
+    pub(super) fn is_folded(&self) -> bool {
+        self.imp().leaflet.is_folded()
+    }
+
+    /// The pane appears with the first torrent and goes with the last.
+    pub(super) fn show_details_pane(&self, shown: bool) {
+        let imp = self.imp();
+        if imp.details.get_visible() != shown {
+            imp.details.set_visible(shown);
+            imp.separator.set_visible(shown);
+            self.fit();
+        }
+    }
+
+    /// Gives each header bar the buttons of its place.
+    fn fit(&self) {
+        let imp = self.imp();
+        let side_by_side = imp.details.get_visible() && !self.is_folded();
+        imp.header.set_show_end_title_buttons(!side_by_side);
+        imp.list_page.set_hexpand(!side_by_side);
+        imp.details.set_alone(!side_by_side);
+    }
+
+    /// Leads on to the chosen torrent.
+    pub(super) fn show_chosen(&self) {
+        if self.chosen().is_some() {
+            self.imp().leaflet.set_visible_child(&*self.imp().details);
+        }
+    }
+
+    /// Leads back to the list.
+    pub(super) fn show_list(&self) {
+        self.imp().leaflet.set_visible_child(&*self.imp().list_page);
+        self.imp().list.grab_focus();
+    }
+
+    pub(super) fn choose(&self, torrent: &TorrentObject) {
+        let position = self.torrents().iter().position(|held| held == torrent);
+        if let Some(position) = position {
+            self.imp().selection.set_selected(position as u32);
+        }
+    }
+
+    pub(super) fn list(&self) -> &gtk::ListView {
+        &self.imp().list
+    }
+
+    pub(super) fn list_page(&self) -> &gtk::Box {
+        &self.imp().list_page
+    }
+
+    pub(super) fn torrent_menu(&self) -> Option<gio::MenuModel> {
+        self.imp().details.menu()
+    }
+}

@@ -1,0 +1,414 @@
+//! The window itself, `ui/window.ui`: the list of torrents beside the chosen one. Layer 4.
+//!
+//! What is shown changes in one place only, [`MainWindow::show_snapshot`]; actions send commands and wait for
+//! the engine to tell what came of them.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use adw::prelude::*;
+use adw::subclass::prelude::*;
+use dtorrent::engine::api::{AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentDetails};
+use dtorrent::id::InfoHash;
+use dtorrent::metainfo::Metainfo;
+use gtk::{gio, glib};
+
+use super::details_pane::DetailsPane;
+use super::engine_link::{Arrivals, EngineLink};
+use super::store::KeyedStore;
+use super::torrent_files::{self, Handed};
+use super::torrent_object::TorrentObject;
+use super::{torrent_list, words};
+
+/// How long a toast about a problem stays.
+const PROBLEM_SECONDS: u32 = 15;
+
+mod imp {
+    use super::*;
+
+    #[derive(Debug, Default, gtk::CompositeTemplate)]
+    #[template(resource = "/io/github/dtorrent/DTorrent/window.ui")]
+    pub(crate) struct MainWindow {
+        #[template_child]
+        pub(crate) toasts: TemplateChild<adw::ToastOverlay>,
+        #[template_child]
+        pub(crate) leaflet: TemplateChild<adw::Leaflet>,
+        #[template_child]
+        pub(crate) list_page: TemplateChild<gtk::Box>,
+        #[template_child]
+        pub(crate) header: TemplateChild<adw::HeaderBar>,
+        #[template_child]
+        pub(crate) network_bar: TemplateChild<gtk::InfoBar>,
+        #[template_child]
+        pub(crate) network_problem: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub(crate) stack: TemplateChild<gtk::Stack>,
+        #[template_child]
+        pub(crate) list: TemplateChild<gtk::ListView>,
+        #[template_child]
+        pub(crate) totals: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub(crate) separator: TemplateChild<gtk::Separator>,
+        #[template_child]
+        pub(crate) details: TemplateChild<DetailsPane>,
+        pub(crate) selection: gtk::SingleSelection,
+        pub(crate) torrents: RefCell<KeyedStore<InfoHash, TorrentObject>>,
+        pub(crate) link: OnceCell<EngineLink>,
+        /// Details of the chosen torrent, for questions about its files.
+        pub(crate) last_details: RefCell<Option<Arc<TorrentDetails>>>,
+        /// Torrents that a person has just added here: they are told of, and chosen, when they appear.
+        pub(crate) awaited: RefCell<HashSet<InfoHash>>,
+        /// Where the chosen torrent stood, to choose its neighbour when it is removed.
+        pub(crate) position: Cell<u32>,
+        /// Notifications that may still be shown by the desktop.
+        pub(crate) notified: RefCell<Vec<String>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for MainWindow {
+        const NAME: &'static str = "DtWindow";
+        type Type = super::MainWindow;
+        type ParentType = adw::ApplicationWindow;
+
+        fn class_init(class: &mut Self::Class) {
+            DetailsPane::ensure_type();
+            class.bind_template();
+        }
+
+        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
+            object.init_template();
+        }
+    }
+
+    impl ObjectImpl for MainWindow {
+        fn constructed(&self) {
+            self.parent_constructed();
+            let window = self.obj();
+            window.set_up_list();
+            window.set_up_actions();
+            window.set_up_drop();
+            window.set_up_folding();
+            window.connect_is_active_notify(super::MainWindow::withdraw_notifications);
+        }
+
+        fn dispose(&self) {
+            self.dispose_template();
+        }
+    }
+
+    impl WidgetImpl for MainWindow {}
+
+    impl WindowImpl for MainWindow {
+        /// The engine is shut down before the window may go; see [`super::super::application::Application`].
+        fn close_request(&self) -> glib::Propagation {
+            WidgetExt::activate_action(&*self.obj(), "app.shut-down", None)
+                .map_or_else(|_| glib::Propagation::Proceed, |()| glib::Propagation::Stop)
+        }
+    }
+
+    impl ApplicationWindowImpl for MainWindow {}
+    impl AdwApplicationWindowImpl for MainWindow {}
+}
+
+glib::wrapper! {
+    pub(crate) struct MainWindow(ObjectSubclass<imp::MainWindow>)
+        @extends adw::ApplicationWindow, gtk::ApplicationWindow, gtk::Window, gtk::Widget,
+        @implements gio::ActionGroup, gio::ActionMap, gtk::Accessible, gtk::Buildable, gtk::ConstraintTarget,
+            gtk::Native, gtk::Root, gtk::ShortcutManager;
+}
+
+impl MainWindow {
+    /// A window onto the engine at the other end of `link`.
+    pub(crate) fn new(app: &impl IsA<gtk::Application>, link: EngineLink, arrivals: Arrivals) -> Self {
+        let window: Self = glib::Object::builder().property("application", app).build();
+        window.imp().details.set_link(link.clone());
+        // The window was made in the line above.
+        let _ = window.imp().link.set(link);
+        window.listen(arrivals);
+        window.choose_changed();
+        window
+    }
+
+    pub(super) fn send(&self, command: EngineCommand) {
+        if let Some(link) = self.imp().link.get() {
+            link.send(command);
+        }
+    }
+
+    /// The torrent that is chosen in the list.
+    pub(super) fn chosen(&self) -> Option<TorrentObject> {
+        self.imp().selection.selected_item().and_downcast()
+    }
+
+    /// Everything known of the chosen torrent, if it has come already.
+    pub(super) fn chosen_details(&self) -> Option<Arc<TorrentDetails>> {
+        let chosen = self.chosen()?.info_hash();
+        self.imp()
+            .last_details
+            .borrow()
+            .clone()
+            .filter(|details| details.info_hash == chosen)
+    }
+
+    /// All torrents in the order of the list.
+    pub(super) fn torrents(&self) -> Vec<TorrentObject> {
+        self.imp().torrents.borrow().store().iter().flatten().collect()
+    }
+
+    fn listen(&self, arrivals: Arrivals) {
+        let window = self.downgrade();
+        glib::spawn_future_local(async move {
+            while let Ok(snapshot) = arrivals.snapshots.recv().await {
+                let Some(window) = window.upgrade() else { return };
+                window.show_snapshot(&snapshot);
+            }
+        });
+        let window = self.downgrade();
+        glib::spawn_future_local(async move {
+            while let Ok(details) = arrivals.details.recv().await {
+                let Some(window) = window.upgrade() else { return };
+                window.show_details(details);
+            }
+        });
+        let window = self.downgrade();
+        glib::spawn_future_local(async move {
+            while let Ok(event) = arrivals.events.recv().await {
+                let Some(window) = window.upgrade() else { return };
+                window.show_event(event);
+            }
+        });
+    }
+
+    fn set_up_list(&self) {
+        let imp = self.imp();
+        imp.selection.set_autoselect(false);
+        imp.selection.set_model(Some(imp.torrents.borrow().store()));
+        let window = self.downgrade();
+        imp.selection.connect_selected_item_notify(move |_| {
+            if let Some(window) = window.upgrade() {
+                window.choose_changed();
+            }
+        });
+        torrent_list::set_up(self, &imp.list, &imp.selection);
+    }
+
+    /// Shows the state of the client.
+    fn show_snapshot(&self, snapshot: &EngineSnapshot) {
+        let imp = self.imp();
+        imp.torrents.borrow_mut().sync(
+            &snapshot.torrents,
+            |summary| summary.info_hash,
+            TorrentObject::new,
+            TorrentObject::update,
+        );
+        self.choose_something();
+        let chosen = self.chosen().map(|torrent| torrent.summary());
+        imp.details.set_summary(chosen.as_ref());
+        self.show_totals(snapshot);
+        let any = !snapshot.torrents.is_empty();
+        imp.stack
+            .set_visible_child_name(if any { "list" } else { "empty" });
+        self.show_details_pane(any);
+    }
+
+    /// Keeps a torrent chosen as long as there is one: the one just added, or where the last one stood.
+    fn choose_something(&self) {
+        let imp = self.imp();
+        let torrents = self.torrents();
+        let new = torrents
+            .iter()
+            .position(|torrent| imp.awaited.borrow_mut().remove(&torrent.info_hash()));
+        if let Some(new) = new {
+            imp.selection.set_selected(new as u32);
+            self.toast(&format!("Added “{}”", torrents[new].name()));
+        } else if imp.selection.selected_item().is_none() && !torrents.is_empty() {
+            let last = torrents.len() as u32 - 1;
+            imp.selection.set_selected(imp.position.get().min(last));
+        }
+        imp.position.set(match imp.selection.selected() {
+            gtk::INVALID_LIST_POSITION => 0,
+            position => position,
+        });
+    }
+
+    fn show_totals(&self, snapshot: &EngineSnapshot) {
+        let imp = self.imp();
+        let (down, up) = (
+            words::rate(snapshot.download_rate),
+            words::rate(snapshot.upload_rate),
+        );
+        let mut totals = vec![
+            format!("↓ {down}  ↑ {up}"),
+            words::count(snapshot.torrents.len(), "torrent"),
+            words::count(snapshot.connections, "connection"),
+        ];
+        if let Some(address) = snapshot.listening.first() {
+            totals.push(format!("port {}", address.port()));
+        }
+        imp.totals.set_label(&totals.join(" · "));
+        if let Some(problem) = &snapshot.network_problem {
+            imp.network_problem.set_label(problem);
+        }
+        imp.network_bar.set_revealed(snapshot.network_problem.is_some());
+    }
+
+    fn show_details(&self, details: Arc<TorrentDetails>) {
+        let imp = self.imp();
+        imp.details.set_details(&details);
+        imp.last_details.replace(Some(details));
+        self.show_sequential();
+    }
+
+    fn show_event(&self, event: EngineEvent) {
+        match event {
+            EngineEvent::Failed { info_hash, message } => self.show_failure(info_hash, message),
+            EngineEvent::Finished(info_hash) => self.tell_finished(info_hash),
+            EngineEvent::Removed(info_hash) => {
+                self.imp().awaited.borrow_mut().remove(&info_hash);
+            }
+            EngineEvent::Stopped => {
+                // Nobody can be told when there is no application any more.
+                let _ = WidgetExt::activate_action(self, "app.stopped", None);
+            }
+            // The next snapshot shows what was added.
+            EngineEvent::Added(_) | EngineEvent::Snapshot(_) | EngineEvent::Details(_) => {}
+        }
+    }
+
+    /// A torrent of the list says itself what ails it, so a toast is enough, with a way to the whole text.
+    /// Anything else stands in a dialog until it was read.
+    fn show_failure(&self, info_hash: Option<InfoHash>, message: String) {
+        let imp = self.imp();
+        if let Some(info_hash) = info_hash {
+            imp.awaited.borrow_mut().remove(&info_hash);
+        }
+        let torrent = info_hash.and_then(|info_hash| imp.torrents.borrow().get(info_hash).cloned());
+        let Some(torrent) = torrent else {
+            return self.show_problem("Something Went Wrong", &message);
+        };
+        let toast = toast(&format!("Problem with “{}”", torrent.name()));
+        toast.set_timeout(PROBLEM_SECONDS);
+        toast.set_button_label(Some("_Show"));
+        let window = self.downgrade();
+        toast.connect_button_clicked(move |_| {
+            window
+                .upgrade()
+                .inspect(|window| window.show_problem(&torrent.name(), &message));
+        });
+        imp.toasts.add_toast(toast);
+    }
+
+    fn tell_finished(&self, info_hash: InfoHash) {
+        let Some(torrent) = self.imp().torrents.borrow().get(info_hash).cloned() else {
+            return;
+        };
+        let text = format!("“{}” is complete", torrent.name());
+        if self.is_active() {
+            self.toast(&text);
+        } else if let Some(app) = self.application() {
+            let notification = gio::Notification::new("Download Complete");
+            notification.set_body(Some(&text));
+            let id = info_hash.to_string();
+            app.send_notification(Some(&id), &notification);
+            self.imp().notified.borrow_mut().push(id);
+        }
+    }
+
+    /// Takes back the notifications of what is now before the user's eyes.
+    fn withdraw_notifications(&self) {
+        if let Some(app) = self.application().filter(|_| self.is_active()) {
+            for id in self.imp().notified.take() {
+                app.withdraw_notification(&id);
+            }
+        }
+    }
+
+    /// A passing message.
+    pub(super) fn toast(&self, text: &str) {
+        self.imp().toasts.add_toast(toast(text));
+    }
+
+    /// A message that stays until it was read.
+    pub(super) fn show_problem(&self, heading: &str, message: &str) {
+        let dialog = adw::MessageDialog::new(Some(self), Some(heading), Some(message));
+        dialog.add_response("close", "_Close");
+        dialog.present();
+    }
+
+    fn choose_changed(&self) {
+        let imp = self.imp();
+        let chosen = self.chosen().map(|torrent| torrent.summary());
+        self.send(EngineCommand::Watch(
+            chosen.as_ref().map(|summary| summary.info_hash),
+        ));
+        imp.details.set_summary(chosen.as_ref());
+        self.enable_torrent_actions(chosen.is_some());
+        if let Some(details) = self.chosen_details() {
+            imp.details.set_details(&details);
+        }
+    }
+
+    /// Opens what was chosen, dropped, pasted or named on the command line.
+    pub(crate) fn open_files(&self, files: &[gio::File]) {
+        let mut paths = Vec::new();
+        let mut refused = Vec::new();
+        for file in files {
+            match torrent_files::classify(file) {
+                Handed::File(path) => paths.push(path),
+                Handed::Refused(reason) => refused.push(reason),
+            }
+        }
+        let window = self.clone();
+        glib::spawn_future_local(async move {
+            for read in torrent_files::read(paths).await {
+                match read {
+                    Ok(metainfo) => window.add(metainfo),
+                    Err(refusal) => {
+                        let name = refusal.path.file_name().unwrap_or(refusal.path.as_os_str());
+                        refused.push(format!("“{}”: {}.", name.display(), refusal.reason));
+                    }
+                }
+            }
+            if !refused.is_empty() {
+                window.show_problem("Could Not Be Opened", &refused.join("\n\n"));
+            }
+        });
+    }
+
+    fn add(&self, metainfo: Arc<Metainfo>) {
+        self.add_torrent(AddTorrent {
+            metainfo,
+            folder: None,
+            paused: false,
+            sequential: false,
+            priorities: Vec::new(),
+            peers: Vec::new(),
+            trust_data: false,
+        });
+    }
+
+    /// Adds a torrent and chooses it, or shows the one that is there already.
+    pub(super) fn add_torrent(&self, torrent: AddTorrent) {
+        let info_hash = torrent.metainfo.info.info_hash;
+        let held = self
+            .torrents()
+            .iter()
+            .position(|held| held.info_hash() == info_hash);
+        if let Some(position) = held {
+            self.imp().selection.set_selected(position as u32);
+            self.toast(&format!(
+                "“{}” is in the list already",
+                torrent.metainfo.info.name
+            ));
+            return;
+        }
+        self.imp().awaited.borrow_mut().insert(info_hash);
+        self.send(EngineCommand::Add(Box::new(torrent)));
+    }
+}
+
+fn toast(text: &str) -> adw::Toast {
+    // A toast reads markup, and names come from torrents.
+    adw::Toast::new(&glib::markup_escape_text(text))
+}

@@ -1,0 +1,127 @@
+//! How the list of torrents behaves: its rows, its menu and its keys. Layer 4.
+
+use adw::prelude::*;
+use gtk::{gdk, gio, glib};
+
+use super::main_window::MainWindow;
+use super::torrent_object::TorrentObject;
+use super::torrent_row::TorrentRow;
+
+/// Keys that mean something else outside of the list, and so are its own.
+const KEYS: [(&str, &str); 5] = [
+    ("space", "win.toggle"),
+    ("Delete", "win.remove"),
+    ("<Shift>Delete", "win.remove-with-files"),
+    ("Menu|<Shift>F10", "win.torrent-menu"),
+    ("<Control>c", "win.copy-info-hash"),
+];
+
+/// Fills the list view and makes it react.
+pub(super) fn set_up(window: &MainWindow, list: &gtk::ListView, selection: &gtk::SingleSelection) {
+    list.set_factory(Some(&factory(window)));
+    list.set_model(Some(selection));
+    list.connect_activate(|list, _| activate(list, "win.details"));
+    let keys = gtk::ShortcutController::new();
+    // Before the list takes the space bar for itself.
+    keys.set_propagation_phase(gtk::PropagationPhase::Capture);
+    for (key, action) in KEYS {
+        let trigger = gtk::ShortcutTrigger::parse_string(key);
+        keys.add_shortcut(gtk::Shortcut::new(trigger, Some(gtk::NamedAction::new(action))));
+    }
+    list.add_controller(keys);
+}
+
+/// The menu of the chosen torrent at a place of `page`, or at the torrent's row when the keyboard asks for it.
+/// `page` is around the list: a list view gives no room to a popover of its own.
+pub(super) fn show_menu(
+    page: &gtk::Box,
+    list: &gtk::ListView,
+    model: &gio::MenuModel,
+    place: Option<(f64, f64)>,
+) {
+    let menu = gtk::PopoverMenu::from_model(Some(model));
+    menu.set_parent(page);
+    menu.set_has_arrow(false);
+    menu.set_halign(gtk::Align::Start);
+    let (x, y) = place.unwrap_or_else(|| focus_place(page, list));
+    menu.set_pointing_to(Some(&gdk::Rectangle::new(x as i32, y as i32, 1, 1)));
+    menu.connect_closed(|menu| {
+        let menu = menu.clone();
+        // An item's action runs after the menu has closed, and needs its place in the window.
+        glib::idle_add_local_once(move || menu.unparent());
+    });
+    menu.popup();
+}
+
+/// The middle of the row that has the focus.
+fn focus_place(page: &gtk::Box, list: &gtk::ListView) -> (f64, f64) {
+    let row = list.focus_child();
+    let bounds = row.and_then(|row| row.compute_bounds(page));
+    bounds.map_or((24.0, 24.0), |bounds| {
+        (
+            f64::from(bounds.x() + 24.0),
+            f64::from(bounds.y() + bounds.height() / 2.0),
+        )
+    })
+}
+
+fn factory(window: &MainWindow) -> gtk::SignalListItemFactory {
+    let factory = gtk::SignalListItemFactory::new();
+    let window = window.downgrade();
+    factory.connect_setup(move |_, item| {
+        let row = TorrentRow::default();
+        add_gestures(&row, &window);
+        if let Some(item) = item.downcast_ref::<gtk::ListItem>() {
+            item.set_child(Some(&row));
+        }
+    });
+    let show = |item: &glib::Object, bound: bool| {
+        let Some(item) = item.downcast_ref::<gtk::ListItem>() else {
+            return;
+        };
+        let torrent = item.item().and_downcast::<TorrentObject>().filter(|_| bound);
+        if let Some(row) = item.child().and_downcast::<TorrentRow>() {
+            row.set_torrent(torrent.as_ref());
+        }
+    };
+    factory.connect_bind(move |_, item| show(item, true));
+    factory.connect_unbind(move |_, item| show(item, false));
+    factory
+}
+
+/// A click leads on to the torrent where list and torrent do not fit side by side; a second button or a long
+/// press opens its menu.
+fn add_gestures(row: &TorrentRow, window: &glib::WeakRef<MainWindow>) {
+    let click = gtk::GestureClick::builder().button(gdk::BUTTON_PRIMARY).build();
+    let target = window.clone();
+    click.connect_released(move |_, _, _, _| {
+        if let Some(window) = target.upgrade().filter(MainWindow::is_folded) {
+            window.show_chosen();
+        }
+    });
+    row.add_controller(click);
+
+    let second = gtk::GestureClick::builder().button(gdk::BUTTON_SECONDARY).build();
+    let target = window.clone();
+    second.connect_pressed(move |gesture, _, x, y| open_menu(&target, gesture.widget(), x, y));
+    row.add_controller(second);
+
+    let long = gtk::GestureLongPress::builder().touch_only(true).build();
+    let target = window.clone();
+    long.connect_pressed(move |gesture, x, y| open_menu(&target, gesture.widget(), x, y));
+    row.add_controller(long);
+}
+
+fn open_menu(window: &glib::WeakRef<MainWindow>, row: Option<gtk::Widget>, x: f64, y: f64) {
+    let row = row.and_downcast::<TorrentRow>();
+    if let (Some(window), Some(row)) = (window.upgrade(), row)
+        && let Some(torrent) = row.torrent()
+    {
+        window.show_menu_of(&torrent, row.upcast_ref(), x, y);
+    }
+}
+
+fn activate(widget: &impl IsA<gtk::Widget>, action: &str) {
+    // Each action of the window is there as long as the window.
+    let _ = widget.activate_action(action, None);
+}

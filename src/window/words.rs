@@ -1,0 +1,192 @@
+//! Values as words: what the window says about sizes, rates, times and states. Layer 4, but without GTK
+//! widgets, so that a plain test can read it.
+
+use std::time::Duration;
+
+use dtorrent::engine::api::{PeerDetail, Priority, TorrentState, TorrentSummary};
+
+/// What stands where there is nothing to say.
+pub(crate) const NONE: &str = "–";
+
+/// Bytes in units of 1,024, as the piece lengths of the field are: "1.5 MiB".
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    // The largest unit of which there is at least one.
+    let power = bytes.ilog2() / 10;
+    let value = bytes as f64 / (1_u64 << (10 * power)) as f64;
+    format!("{} {}", decimal(value), UNITS[power as usize - 1])
+}
+
+/// Bytes a second: "1.5 MiB/s".
+pub(crate) fn rate(bytes_per_sec: u64) -> String {
+    format!("{}/s", size(bytes_per_sec))
+}
+
+/// A share of one as a percentage that reads 100 only when all is there.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{} %", decimal(share.clamp(0.0, 1.0) * 100.0))
+}
+
+/// One decimal, rounded down, and none where it would be 0.
+fn decimal(value: f64) -> String {
+    let tenths = (value * 10.0).floor() / 10.0;
+    if tenths.fract() == 0.0 {
+        format!("{tenths:.0}")
+    } else {
+        format!("{tenths:.1}")
+    }
+}
+
+/// A number of things: "1 peer", "2 peers".
+pub(crate) fn count(number: usize, singular: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {singular}{ending}")
+}
+
+/// A length of time in its two largest units: "2 h 5 min".
+pub(crate) fn time(duration: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")];
+    let seconds = duration.as_secs();
+    let largest = UNITS
+        .iter()
+        .position(|(length, _)| seconds >= *length)
+        .unwrap_or(3);
+    let (length, name) = UNITS[largest];
+    let rest = UNITS
+        .get(largest + 1)
+        .map_or(0, |(next, _)| seconds % length / next);
+    match UNITS.get(largest + 1) {
+        Some((_, next_name)) if rest > 0 => format!("{} {name} {rest} {next_name}", seconds / length),
+        _ => format!("{} {name}", seconds / length),
+    }
+}
+
+/// The time that is left, or that nobody knows.
+pub(crate) fn time_left(eta: Option<Duration>) -> String {
+    eta.map_or_else(
+        || "time left unknown".to_owned(),
+        |eta| format!("{} left", time(eta)),
+    )
+}
+
+/// A state in words: never told by an icon or a colour alone.
+pub(crate) fn state(summary: &TorrentSummary) -> &'static str {
+    let complete = summary.wanted_done >= summary.wanted_length && summary.wanted_length > 0;
+    match summary.state {
+        TorrentState::Checking => "Checking",
+        TorrentState::Queued => "Queued",
+        TorrentState::Downloading => "Downloading",
+        TorrentState::Seeding => "Seeding",
+        TorrentState::Paused if complete => "Complete, paused",
+        TorrentState::Paused => "Paused",
+        TorrentState::Moving => "Moving",
+        TorrentState::Failed => "Failed",
+    }
+}
+
+/// The icon beside the words of [`state`].
+pub(crate) const fn state_icon(state: TorrentState) -> &'static str {
+    match state {
+        TorrentState::Checking => "edit-find-symbolic",
+        TorrentState::Queued => "document-open-recent-symbolic",
+        TorrentState::Downloading => "dtorrent-download-symbolic",
+        TorrentState::Seeding => "dtorrent-upload-symbolic",
+        TorrentState::Paused => "media-playback-pause-symbolic",
+        TorrentState::Moving => "folder-symbolic",
+        TorrentState::Failed => "dialog-error-symbolic",
+    }
+}
+
+/// How far a torrent is: "12 MiB of 64 MiB (18.7 %)".
+pub(crate) fn progress(summary: &TorrentSummary) -> String {
+    let share = percent(summary.progress);
+    if summary.state == TorrentState::Checking {
+        return format!("{share} of {} checked", size(summary.total_length));
+    }
+    if summary.wanted_done >= summary.wanted_length {
+        return format!("{} ({share})", size(summary.wanted_length));
+    }
+    let (done, wanted) = (size(summary.wanted_done), size(summary.wanted_length));
+    format!("{done} of {wanted} ({share})")
+}
+
+/// What a side of a connection does: whether it serves the other, and whether it wants something.
+fn side(choking: bool, interested: bool) -> String {
+    let serves = if choking { "choking" } else { "unchoked" };
+    let wants = if interested {
+        "interested"
+    } else {
+        "not interested"
+    };
+    format!("{serves}, {wants}")
+}
+
+/// What the peer does with us (BEP 3 §peer protocol).
+pub(crate) fn peer_state(peer: &PeerDetail) -> String {
+    let snubbed = if peer.snubbed { ", snubbing" } else { "" };
+    side(peer.peer_choking, peer.peer_interested) + snubbed
+}
+
+/// What we do with the peer.
+pub(crate) fn own_state(peer: &PeerDetail) -> String {
+    side(peer.am_choking, peer.am_interested)
+}
+
+/// A priority on a button.
+pub(crate) const fn priority(priority: Priority) -> &'static str {
+    match priority {
+        Priority::Skip => "Skip",
+        Priority::Low => "Low",
+        Priority::Normal => "Normal",
+        Priority::High => "High",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_no_needless_decimals() {
+        let cases = [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (16_384, "16 KiB"),
+            (1_572_864, "1.5 MiB"),
+            ((1 << 30) - 1, "1023.9 MiB"),
+            (u64::MAX, "16 EiB"),
+        ];
+        for (bytes, expected) in cases {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn a_hundred_percent_means_all() {
+        for (share, expected) in [
+            (0.0, "0 %"),
+            (0.1874, "18.7 %"),
+            (0.99999, "99.9 %"),
+            (1.0, "100 %"),
+        ] {
+            assert_eq!(percent(share), expected);
+        }
+    }
+
+    #[test]
+    fn times_have_two_units() {
+        let cases = [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min"),
+            (7_500, "2 h 5 min"),
+            (90_061, "1 d 1 h"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(time(Duration::from_secs(seconds)), expected);
+        }
+    }
+}
