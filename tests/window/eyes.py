@@ -1,0 +1,121 @@
+#!/usr/bin/python3
+"""Eyes and hands for the window test: reads a GTK program through the accessibility bus.
+
+Takes the program's process id. Each line on standard input is a JSON list, a command and its arguments; each
+is answered by one JSON line: {"ok": ...} or {"error": "..."}.
+
+    ["labels"]          all texts that are drawn, in the order of the widget tree
+    ["nameless"]        buttons that are drawn and have no name of their own
+    ["press", NAME]     press the button or tab of that name
+    ["action", NAME]    run an action of the window, such as win.remove
+"""
+
+import json
+import sys
+
+import pyatspi
+
+PRESSES = ("click", "activate", "toggle")
+# What GTK calls a widget that nobody has named.
+TYPE_NAMES = ("", "GtkImage", "GtkButton", "GtkMenuButton", "GtkToggleButton")
+
+
+def program(pid):
+    for app in pyatspi.Registry.getDesktop(0):
+        if app is not None and app.get_process_id() == pid:
+            return app
+    raise LookupError("the program is not on the accessibility bus")
+
+
+def drawn(node):
+    """GTK 4.8 calls only windows SHOWING: anything else is drawn when it has a size."""
+    state = node.getState()
+    if state.contains(pyatspi.STATE_SHOWING):
+        return True
+    if not state.contains(pyatspi.STATE_VISIBLE):
+        return False
+    try:
+        extents = node.queryComponent().getExtents(pyatspi.WINDOW_COORDS)
+    except NotImplementedError:
+        # The page of a stack has no place of its own; what is on it has.
+        return True
+    return extents.width > 0 and extents.height > 0
+
+
+def walk(node):
+    """Everything that is drawn, depth first. Nodes may vanish between two questions."""
+    todo = list(reversed(list(node)))
+    while todo:
+        node = todo.pop()
+        try:
+            if node is None or not drawn(node):
+                continue
+            yield node
+            todo.extend(reversed([node.getChildAtIndex(i) for i in range(node.childCount)]))
+        except Exception:
+            continue
+
+
+def actions(node):
+    try:
+        action = node.queryAction()
+    except NotImplementedError:
+        return
+    for index in range(action.nActions):
+        yield action.getName(index), lambda index=index: action.doAction(index)
+
+
+def labels(app):
+    return [node.name for node in walk(app) if node.getRoleName() == "label"]
+
+
+def nameless(app):
+    buttons = [node for node in walk(app) if node.getRoleName() in ("push button", "toggle button")]
+
+    def named(node):
+        return node.name not in TYPE_NAMES or any(child.name for child in walk(node) if child.getRoleName() == "label")
+
+    # The button that closes a toast is libadwaita's own.
+    unnamed = (node for node in buttons if node.parent.name != "AdwToastWidget" and not named(node))
+    return [node.description or node.parent.name for node in unnamed]
+
+
+def press(app, name):
+    for node in walk(app):
+        if name in (node.name, label_of(node)):
+            for action, run in actions(node):
+                if action in PRESSES:
+                    return run()
+    raise LookupError("nothing called %r can be pressed" % name)
+
+
+def label_of(node):
+    """A dialog's buttons have no name, only a label in them."""
+    if node.getRoleName() != "push button":
+        return None
+    return next((child.name for child in walk(node) if child.getRoleName() == "label"), None)
+
+
+def action(app, name):
+    for window in app:
+        for each, run in actions(window):
+            if each == name:
+                return run()
+    raise LookupError("no window has the action %s" % name)
+
+
+COMMANDS = {"labels": labels, "nameless": nameless, "press": press, "action": action}
+
+
+def main():
+    pid = int(sys.argv[1])
+    for line in sys.stdin:
+        command, *arguments = json.loads(line)
+        try:
+            answer = {"ok": COMMANDS[command](program(pid), *arguments)}
+        except Exception as error:
+            answer = {"error": "%s: %s" % (type(error).__name__, error)}
+        print(json.dumps(answer), flush=True)
+
+
+main()
