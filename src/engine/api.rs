@@ -190,6 +190,9 @@ pub enum TorrentState {
     Paused,
     /// Its data is on the way to another folder.
     Moving,
+    /// It cannot go on for now, as on a full disk, and tries again by itself; [`TorrentSummary::error`] says
+    /// why.
+    Waiting,
     /// It cannot go on; [`TorrentSummary::error`] says why.
     Failed,
 }

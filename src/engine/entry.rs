@@ -180,8 +180,12 @@ impl Entry {
             TorrentState::Paused
         } else if self.status.checking.is_some() {
             TorrentState::Checking
-        } else if self.status.halted.is_some() {
-            TorrentState::Failed
+        } else if let Some(halted) = &self.status.halted {
+            if halted.retries {
+                TorrentState::Waiting
+            } else {
+                TorrentState::Failed
+            }
         } else if !self.active {
             TorrentState::Queued
         } else if self.status.complete {
@@ -206,7 +210,7 @@ impl Entry {
             info_hash: info.info_hash,
             name: info.name.clone(),
             state: self.state(),
-            error: self.failed.clone().or_else(|| self.status.halted.clone()),
+            error: self.error().map(str::to_owned),
             total_length,
             wanted_length,
             wanted_done,
@@ -220,6 +224,11 @@ impl Entry {
             seeds: self.status.seeds,
             folder: self.folder.clone(),
         }
+    }
+
+    fn error(&self) -> Option<&str> {
+        let halted = self.status.halted.as_ref().map(|halted| &halted.message);
+        self.failed.as_ref().or(halted).map(String::as_str)
     }
 
     fn eta(&self) -> Option<Duration> {

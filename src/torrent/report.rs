@@ -18,7 +18,7 @@ pub struct TorrentStatus {
     /// 0..=1 of the check of its data, while there is one.
     pub checking: Option<f64>,
     /// Why it cannot go on.
-    pub halted: Option<String>,
+    pub halted: Option<Halted>,
     /// Everything that is wanted is there.
     pub complete: bool,
     /// Bytes of wanted pieces that are missing.
@@ -35,6 +35,15 @@ pub struct TorrentStatus {
     pub peers: usize,
     /// Those that have everything.
     pub seeds: usize,
+}
+
+/// Why a torrent cannot go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Halted {
+    /// What happened, in words for a person.
+    pub message: String,
+    /// It tries again by itself, as on a full disk. Else it waits for the user.
+    pub retries: bool,
 }
 
 /// What is kept of a torrent between two runs of its thread, on disk and in memory.
@@ -61,7 +70,7 @@ impl Torrent {
     pub fn status(&self) -> TorrentStatus {
         TorrentStatus {
             checking: self.check_progress(),
-            halted: self.halted().map(str::to_owned),
+            halted: self.halted().cloned(),
             complete: self.is_complete(),
             left: self.left(),
             download_rate: self.download_rate.get(),

@@ -33,6 +33,7 @@ use crate::torrent::assembly::Assembly;
 use crate::torrent::blame::Blame;
 use crate::torrent::peer::Peer;
 use crate::torrent::rate::Rate;
+use crate::torrent::report::Halted;
 use crate::torrent::selection;
 
 /// How many pieces a check has at the disk threads at a time: enough to keep them all busy.
@@ -134,8 +135,8 @@ pub(super) enum Readiness {
 /// Why nothing is fetched.
 #[derive(Debug)]
 pub(super) struct Halt {
-    pub(super) message: String,
-    /// A full disk: when to look again.
+    pub(super) why: Halted,
+    /// When to look again; `None` for what only the user can change, and while the disk is being looked at.
     pub(super) retry_at: Option<Instant>,
 }
 
@@ -251,8 +252,8 @@ impl Torrent {
     }
 
     /// Why it cannot go on.
-    pub fn halted(&self) -> Option<&str> {
-        self.halt.as_ref().map(|halt| halt.message.as_str())
+    pub fn halted(&self) -> Option<&Halted> {
+        self.halt.as_ref().map(|halt| &halt.why)
     }
 
     /// Whether there is nothing to do and nobody to talk to: the thread is not needed.
@@ -343,13 +344,11 @@ impl Torrent {
             self.update_interests();
         }
         self.dial(now);
-        if self
-            .halt
-            .as_ref()
-            .and_then(|halt| halt.retry_at)
-            .is_some_and(|at| at <= now)
+        if let Some(halt) = &mut self.halt
+            && halt.retry_at.is_some_and(|at| at <= now)
         {
-            self.halt = None;
+            // It stays halted until the disk has room: else it would seem to go on at each attempt.
+            halt.retry_at = None;
             self.readiness = Readiness::No;
         }
     }
@@ -368,7 +367,11 @@ impl Torrent {
     /// Makes the disk ready for what is wanted, before anything is asked for.
     fn prepare(&mut self) {
         let due = self.readiness == Readiness::No && !self.is_complete();
-        if due && self.check.is_none() && self.halt.is_none() && !self.stopping {
+        let halted = self
+            .halt
+            .as_ref()
+            .is_some_and(|halt| !halt.why.retries || halt.retry_at.is_some());
+        if due && self.check.is_none() && !halted && !self.stopping {
             self.readiness = Readiness::Asked;
             self.at_disk += 1;
             let wanted = selection::wanted_files(&self.layout, &self.priorities);
@@ -470,20 +473,35 @@ impl Torrent {
 
     /// Stops fetching because of an error of the disk; a full one is tried again by itself.
     pub(super) fn halt(&mut self, now: Instant, error: &StorageError) {
-        if self.halt.is_some() {
+        let retries = error.is_disk_full();
+        if let Some(halt) = &mut self.halt
+            && (retries || !halt.why.retries)
+        {
+            // Nothing worse than what was told before.
+            halt.retry_at = halt.why.retries.then(|| now + FULL_DISK_RETRY);
             return;
         }
-        let full = error.is_disk_full();
-        let again = if full {
+        let again = if retries {
             " The download goes on by itself when there is room."
         } else {
             ""
         };
         let message = format!("{error}.{again}");
         self.halt = Some(Halt {
-            message: message.clone(),
-            retry_at: full.then(|| now + FULL_DISK_RETRY),
+            why: Halted {
+                message: message.clone(),
+                retries,
+            },
+            retry_at: retries.then(|| now + FULL_DISK_RETRY),
         });
         self.actions.push(Action::Halted(message));
+    }
+
+    /// The disk was made ready: what was halted for want of room goes on.
+    pub(super) fn prepared(&mut self) {
+        self.readiness = Readiness::Yes;
+        if self.halt.as_ref().is_some_and(|halt| halt.why.retries) {
+            self.halt = None;
+        }
     }
 }

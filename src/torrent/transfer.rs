@@ -264,7 +264,7 @@ impl Torrent {
                 self.disk_failed(now, blocks.first().map(|block| block.piece), &error);
             }
             // Asked again meanwhile: what is wanted has changed, and another answer comes.
-            DiskResult::Prepared if self.readiness == Readiness::Asked => self.readiness = Readiness::Yes,
+            DiskResult::Prepared if self.readiness == Readiness::Asked => self.prepared(),
             // Nobody here asked for the rest.
             _ => {}
         }

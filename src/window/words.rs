@@ -83,6 +83,7 @@ pub(crate) fn state(summary: &TorrentSummary) -> &'static str {
         TorrentState::Paused if complete => "Complete, paused",
         TorrentState::Paused => "Paused",
         TorrentState::Moving => "Moving",
+        TorrentState::Waiting => "Waiting",
         TorrentState::Failed => "Failed",
     }
 }
@@ -96,6 +97,7 @@ pub(crate) const fn state_icon(state: TorrentState) -> &'static str {
         TorrentState::Seeding => "dtorrent-upload-symbolic",
         TorrentState::Paused => "media-playback-pause-symbolic",
         TorrentState::Moving => "folder-symbolic",
+        TorrentState::Waiting => "dialog-warning-symbolic",
         TorrentState::Failed => "dialog-error-symbolic",
     }
 }

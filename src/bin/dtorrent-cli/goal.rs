@@ -23,8 +23,13 @@ pub(crate) enum Purpose {
 /// How a torrent of ours stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
-    /// Work is left; for how many snapshots in a row it was seen downloading.
-    Busy { downloading: u32 },
+    /// Work is left.
+    Busy {
+        /// For how many snapshots in a row it was seen downloading.
+        downloading: u32,
+        /// It was told that it waits.
+        waiting: bool,
+    },
     /// Everything is there.
     Complete,
     /// It cannot go on.
@@ -36,6 +41,8 @@ enum Standing {
 pub(crate) enum News {
     /// Every wanted byte of this torrent is verified and on disk.
     Complete(InfoHash),
+    /// This torrent waits for something, as for room on the disk, and goes on by itself.
+    Waiting(InfoHash, String),
     /// This torrent will not be completed, and why.
     Failed(InfoHash, String),
 }
@@ -49,7 +56,13 @@ pub(crate) struct Goal {
 
 impl Goal {
     pub(crate) fn new(purpose: Purpose, torrents: impl IntoIterator<Item = InfoHash>) -> Self {
-        let busy = |id| (id, Standing::Busy { downloading: 0 });
+        let busy = |id| {
+            let standing = Standing::Busy {
+                downloading: 0,
+                waiting: false,
+            };
+            (id, standing)
+        };
         Self {
             purpose,
             torrents: torrents.into_iter().map(busy).collect(),
@@ -67,9 +80,11 @@ impl Goal {
 
     fn on_torrent(&mut self, torrent: &TorrentSummary) -> Option<News> {
         let standing = self.torrents.get_mut(&torrent.info_hash)?;
-        let Standing::Busy { downloading } = standing else {
+        let Standing::Busy { downloading, waiting } = standing else {
             return None;
         };
+        let waited = std::mem::replace(waiting, torrent.state == TorrentState::Waiting);
+        let why = |otherwise: &str| torrent.error.clone().unwrap_or_else(|| otherwise.into());
         match torrent.state {
             TorrentState::Seeding => {
                 *standing = Standing::Complete;
@@ -77,11 +92,14 @@ impl Goal {
             }
             TorrentState::Failed => {
                 *standing = Standing::Failed;
-                let why = torrent
-                    .error
-                    .clone()
-                    .unwrap_or_else(|| "it cannot go on; the log says why".into());
-                Some(News::Failed(torrent.info_hash, why))
+                Some(News::Failed(
+                    torrent.info_hash,
+                    why("it cannot go on; the log says why"),
+                ))
+            }
+            TorrentState::Waiting => {
+                *downloading = 0;
+                (!waited).then(|| News::Waiting(torrent.info_hash, why("it waits; the log says for what")))
             }
             TorrentState::Downloading if self.purpose == Purpose::Serve => {
                 *downloading += 1;
@@ -149,7 +167,7 @@ mod tests {
             info_hash,
             name: "x".into(),
             state,
-            error: (state == TorrentState::Failed).then(|| "no luck".into()),
+            error: matches!(state, TorrentState::Failed | TorrentState::Waiting).then(|| "no luck".into()),
             total_length: 10,
             wanted_length: 10,
             wanted_done: 4,
@@ -189,6 +207,19 @@ mod tests {
         let news = goal.on_snapshot(&shown(&[(A, Seeding), (B, Failed)]));
         assert_eq!(news, [News::Failed(B, "no luck".into())]);
         assert!(goal.is_over() && goal.has_failed() && !goal.is_reached());
+    }
+
+    #[test]
+    fn a_full_disk_is_told_once_and_waited_for() {
+        use TorrentState::{Downloading, Seeding, Waiting};
+        let mut goal = Goal::new(Purpose::Complete, [A]);
+        let mut news = |state| goal.on_snapshot(&shown(&[(A, state)]));
+        assert!(matches!(&news(Waiting)[..], [News::Waiting(A, why)] if why == "no luck"));
+        assert_eq!(news(Waiting), []);
+        assert_eq!(news(Downloading), []);
+        assert!(matches!(&news(Waiting)[..], [News::Waiting(A, _)]), "once more");
+        assert_eq!(news(Seeding), [News::Complete(A)]);
+        assert!(goal.is_over() && goal.is_reached());
     }
 
     #[test]

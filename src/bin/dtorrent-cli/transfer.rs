@@ -380,7 +380,7 @@ impl Face {
                         self.note(|| said = say(line));
                     }
                 }
-                News::Failed(id, why) => {
+                News::Failed(id, why) | News::Waiting(id, why) => {
                     let name = find(id).map_or_else(|| id.to_string(), |torrent| torrent.name.clone());
                     self.note(|| complain(format_args!("{}: {}", printable(&name), printable(why))));
                 }
