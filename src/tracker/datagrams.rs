@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::announce::AnnounceRequest;
-use super::exchange::{Ended, Exchanges, Outgoing};
+use super::exchange::{Ended, Exchanges, Outgoing, Timing};
 use crate::net::sockets::SocketFactory;
 
 /// Longest datagram that is read; a longer one is cut, which costs peers at its end.
@@ -43,6 +43,7 @@ impl Datagrams {
     /// Starts the thread; `report` is called on it with every exchange that ends.
     pub(crate) fn spawn(
         sockets: Arc<SocketFactory>,
+        timing: Timing,
         report: impl Fn(Ended) + Send + 'static,
     ) -> io::Result<Self> {
         let (asks, asks_rx) = unbounded();
@@ -53,7 +54,7 @@ impl Datagrams {
             factory: sockets,
             v4: None,
             v6: None,
-            exchanges: Exchanges::default(),
+            exchanges: Exchanges::new(timing),
             rng: fastrand::Rng::new(),
             report,
         };

@@ -1,12 +1,13 @@
 //! UDP exchanges under way: connect, then announce, with what is lost sent again. Layer 2, BEP 15.
 //!
 //! Departures from the times of BEP 15, which would let a dead tracker stand for over an hour: a request is
-//! sent again after [`RESEND_FIRST`], doubled each time, and the exchange fails after [`TIME_LIMIT`]. The
+//! sent again after 3 seconds, doubled each time, and the exchange fails after 20 ([`Timing`]). The
 //! waits between *exchanges* ([`super::tiers`]) grow to half an hour, so a tracker that is down still receives
 //! less than it would by the letter.
 //!
 //! A tracker with several addresses is tried at one after the other, each time something is sent again, until
-//! one has answered the connect request.
+//! one has answered the connect request. The next exchange begins with that one, as long as its connection id
+//! is good.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -15,10 +16,24 @@ use std::time::{Duration, Instant};
 use super::announce::{AnnounceRequest, AnnounceResponse, text};
 use super::udp::{Request, Response};
 
-/// Wait before a request is sent again for the first time.
-pub const RESEND_FIRST: Duration = Duration::from_secs(3);
-/// After so long an exchange has failed.
-pub const TIME_LIMIT: Duration = Duration::from_secs(20);
+/// How patient an exchange is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Wait before a request is sent again for the first time.
+    pub resend_first: Duration,
+    /// After so long an exchange has failed.
+    pub time_limit: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            resend_first: Duration::from_secs(3),
+            time_limit: Duration::from_secs(20),
+        }
+    }
+}
+
 /// How long a connection id is used (BEP 15 §connect: one minute after it was received).
 const CONNECTION_LIFE: Duration = Duration::from_secs(60);
 /// How many connection ids are remembered; the oldest are forgotten.
@@ -28,7 +43,7 @@ const MAX_CONNECTIONS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExchangeError {
     /// Nothing came back in time.
-    #[error("the tracker did not answer within {} seconds", TIME_LIMIT.as_secs())]
+    #[error("the tracker did not answer in time")]
     Timeout,
     /// The tracker refused.
     #[error("the tracker says: {0}")]
@@ -83,6 +98,7 @@ struct Exchange {
 /// Every exchange under way.
 #[derive(Debug, Default)]
 pub struct Exchanges {
+    timing: Timing,
     exchanges: BTreeMap<u64, Exchange>,
     connections: HashMap<SocketAddr, (u64, Instant)>,
     connection_order: VecDeque<SocketAddr>,
@@ -91,6 +107,14 @@ pub struct Exchanges {
 }
 
 impl Exchanges {
+    /// No exchange yet.
+    pub fn new(timing: Timing) -> Self {
+        Self {
+            timing,
+            ..Self::default()
+        }
+    }
+
     /// Starts an exchange with the tracker at `addrs`. `key` is the caller's name for it and must not be
     /// that of another one.
     pub fn start(
@@ -102,22 +126,26 @@ impl Exchanges {
         now: Instant,
         rng: &mut fastrand::Rng,
     ) {
-        let Some(&first) = addrs.first() else {
+        if addrs.is_empty() {
             self.end(key, Err(ExchangeError::NoAddress));
             return;
-        };
-        let connection = self.connection_to(first, now);
+        }
+        let known = addrs
+            .iter()
+            .enumerate()
+            .find_map(|(at, &addr)| Some((at, self.connection_to(addr, now)?)));
+        let connection = known.map(|(_, connection)| connection);
         let exchange = Exchange {
             announce,
             url_data,
             addrs,
-            at: 0,
+            at: known.map_or(0, |(at, _)| at),
             connection,
             remembered: connection.is_some(),
             transaction: rng.u32(..),
             resend: now,
-            wait: RESEND_FIRST,
-            deadline: now + TIME_LIMIT,
+            wait: self.timing.resend_first,
+            deadline: now + self.timing.time_limit,
             unsendable: 0,
         };
         self.exchanges.insert(key, exchange);
@@ -147,7 +175,7 @@ impl Exchanges {
                     .unwrap_or(exchange.at);
                 exchange.connection = Some(connection);
                 exchange.transaction = rng.u32(..);
-                exchange.wait = RESEND_FIRST;
+                exchange.wait = self.timing.resend_first;
                 self.remember(from, connection, now);
                 self.send(key, now);
             }
@@ -168,9 +196,18 @@ impl Exchanges {
                 self.end(key, Ok(response));
             }
             Response::Error { message, .. } => {
-                // The id may have been the trouble: the next exchange asks for a fresh one.
-                self.connections.remove(&from);
-                self.end(key, Err(ExchangeError::Refused(text(message.as_bytes()))));
+                let remembered = exchange.remembered;
+                if remembered {
+                    // The id may have been the trouble: the tracker may have been started again since.
+                    exchange.connect_afresh(rng);
+                    exchange.wait = self.timing.resend_first;
+                }
+                self.forget(from);
+                if remembered {
+                    self.send(key, now);
+                } else {
+                    self.end(key, Err(ExchangeError::Refused(text(message.as_bytes()))));
+                }
             }
             _ => {}
         }
@@ -187,7 +224,10 @@ impl Exchanges {
             return;
         }
         exchange.connection = None;
+        exchange.remembered = false;
         exchange.at = (exchange.at + 1) % exchange.addrs.len();
+        // What was not sent is not waited for.
+        exchange.wait /= 2;
         self.send(key, now);
     }
 
@@ -210,9 +250,7 @@ impl Exchanges {
             exchange.unsendable = 0;
             if exchange.remembered {
                 // Some trackers do not answer at all when a connection id is no longer good.
-                exchange.remembered = false;
-                exchange.connection = None;
-                exchange.transaction = rng.u32(..);
+                exchange.connect_afresh(rng);
             } else if exchange.connection.is_none() {
                 exchange.at = (exchange.at + 1) % exchange.addrs.len();
             }
@@ -280,6 +318,11 @@ impl Exchanges {
         (now < received + CONNECTION_LIFE).then_some(connection)
     }
 
+    fn forget(&mut self, addr: SocketAddr) {
+        self.connections.remove(&addr);
+        self.connection_order.retain(|&other| other != addr);
+    }
+
     fn remember(&mut self, addr: SocketAddr, connection: u64, now: Instant) {
         if self.connections.insert(addr, (connection, now)).is_none() {
             self.connection_order.push_back(addr);
@@ -293,6 +336,13 @@ impl Exchanges {
 }
 
 impl Exchange {
+    /// Gives up the connection id from an earlier exchange, and what was asked with it.
+    fn connect_afresh(&mut self, rng: &mut fastrand::Rng) {
+        self.remembered = false;
+        self.connection = None;
+        self.transaction = rng.u32(..);
+    }
+
     fn addr(&self) -> Option<SocketAddr> {
         self.addrs.get(self.at).copied()
     }
@@ -309,3 +359,6 @@ impl Exchange {
         self.resend.min(self.deadline)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use super::{AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Totals};
 use crate::id::{InfoHash, PeerId};
 use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, Event, ScrapeCounts};
 use crate::tracker::datagrams::Datagrams;
+use crate::tracker::exchange::Timing;
 use crate::tracker::fetch::Fetcher;
 use crate::tracker::http;
 use crate::tracker::queue::{Place, Queue};
@@ -74,7 +75,7 @@ impl Announcer {
     pub(super) fn new(setup: AnnouncerSetup, commands: Receiver<AnnouncerCommand>) -> io::Result<Self> {
         let (reports_tx, reports) = unbounded();
         let udp_reports = reports_tx.clone();
-        let datagrams = Datagrams::spawn(Arc::clone(&setup.sockets), move |ended| {
+        let datagrams = Datagrams::spawn(Arc::clone(&setup.sockets), Timing::default(), move |ended| {
             let outcome = Outcome::Announced(ended.result.map_err(|error| error.to_string()));
             // Nobody listens any more at the end of the program.
             let _ = udp_reports.send(Report {
