@@ -199,6 +199,32 @@ mod tests {
     }
 
     #[test]
+    fn a_good_host_is_asked_at_once_while_200_torrents_hang_at_another() {
+        let mut queue = Queue::default();
+        for n in 0..200 {
+            queue.push(place(n, "hanging"), n.into());
+        }
+        let mut running = drain(&mut queue);
+        // Whether nothing has ended yet, or some have failed and are asked again.
+        for torrent in 200..250 {
+            queue.push(place(torrent, "good"), torrent.into());
+            assert_eq!(drain(&mut queue), [u32::from(torrent)]);
+            queue.done(&place(torrent, "good"), true);
+            if let Some(failed) = running.pop() {
+                let failed = u8::try_from(failed).unwrap();
+                queue.done(&place(failed, "hanging"), false);
+                let again = Place {
+                    retry: true,
+                    ..place(failed, "hanging")
+                };
+                queue.push(again, failed.into());
+                running.extend(drain(&mut queue));
+            }
+            assert!(queue.held_workers() <= PER_HOST);
+        }
+    }
+
+    #[test]
     fn requests_of_a_torrent_at_a_tracker_keep_their_order() {
         let mut queue = Queue::default();
         let retry = Place {

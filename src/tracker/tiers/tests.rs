@@ -177,6 +177,53 @@ fn failures_back_off_to_half_an_hour() {
 }
 
 #[test]
+fn a_tracker_that_is_dead_at_first_and_comes_alive_is_found() {
+    let mut script = Script::new(&[&["a"]]);
+    for _ in 0..6 {
+        let (tracker, what) = script.tick_one();
+        assert_eq!(what, "a started");
+        script.fail(tracker);
+        let wait = script.wait();
+        script.pass(wait);
+    }
+    script.tiers.complete();
+    let (tracker, what) = script.tick_one();
+    assert_eq!(what, "a started");
+    script.answer(tracker);
+    assert_eq!(script.tiers.status()[0].state, TrackerState::Working);
+    assert!(!script.tiers.is_retry(tracker));
+    assert_eq!(script.tick_one().1, "a completed", "what it missed follows");
+    script.answer(tracker);
+    assert_eq!(script.wait(), 30 * MINUTE, "the failures are forgotten");
+    script.pass(30 * MINUTE);
+    script.tick_one();
+    script.fail(tracker);
+    assert!(
+        script.wait() <= BACKOFF_FIRST.mul_f64(1.25),
+        "the waits begin anew"
+    );
+}
+
+#[test]
+fn events_come_in_order_whenever_the_answers_come() {
+    let mut script = Script::new(&[&["a"]]);
+    let (tracker, what) = script.tick_one();
+    assert_eq!(what, "a started");
+    script.tiers.complete();
+    script.tiers.announce_now();
+    assert!(script.tick().is_empty(), "one at a time");
+    script.answer(tracker);
+    assert_eq!(script.tick_one().1, "a completed");
+    script.tiers.stop();
+    assert!(script.tick().is_empty(), "one at a time");
+    assert!(!script.tiers.is_stopped());
+    script.answer(tracker);
+    assert_eq!(script.tick_one().1, "a stopped");
+    script.answer(tracker);
+    assert!(script.tiers.is_stopped() && script.tiers.is_quiet());
+}
+
+#[test]
 fn hostile_intervals_are_bounded() {
     for (given, counted) in [
         (Duration::ZERO, INTERVAL_MIN),
