@@ -18,6 +18,8 @@ use crossbeam_channel::{Sender, unbounded};
 
 use crate::id::{InfoHash, PeerId};
 use crate::net::sockets::SocketFactory;
+use crate::tracker::exchange::Timing;
+use crate::tracker::fetch;
 
 mod announcer;
 mod workers;
@@ -71,8 +73,29 @@ impl AnnouncerHandle {
 ///
 /// If the system gives no thread or no descriptor.
 pub fn spawn(setup: AnnouncerSetup) -> io::Result<AnnouncerHandle> {
+    spawn_with(setup, Limits::default())
+}
+
+/// How long requests may take. Tests with trackers that do not answer choose less.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// One request over HTTP, its redirects and the name included.
+    http: Duration,
+    udp: Timing,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            http: fetch::TIME_LIMIT,
+            udp: Timing::default(),
+        }
+    }
+}
+
+fn spawn_with(setup: AnnouncerSetup, limits: Limits) -> io::Result<AnnouncerHandle> {
     let (commands, commands_rx) = unbounded();
-    let announcer = announcer::Announcer::new(setup, commands_rx)?;
+    let announcer = announcer::Announcer::new(setup, limits, commands_rx)?;
     let thread = thread::Builder::new()
         .name("announcer".to_owned())
         .spawn(move || announcer.run())?;

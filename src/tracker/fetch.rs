@@ -1,7 +1,11 @@
 //! One HTTP request to a tracker, over sockets of the one factory. Layer 3.
 //!
-//! Bounded in every way: [`TIME_LIMIT`] for all of it, redirects and name included, [`MAX_REDIRECTS`], and
+//! Bounded in every way: a time limit for all of it, redirects and name included, [`MAX_REDIRECTS`], and
 //! [`MAX_BODY`] after decompression. Proxies of the environment are not used.
+//!
+//! A redirect from HTTPS to plain HTTP is refused, though curl and the clients that use it follow one: the new
+//! address as a rule repeats the passkey, which anybody on the way could then read, as he could what is
+//! downloaded. From HTTP to HTTPS, and to other hosts, redirects are followed.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -9,16 +13,19 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ureq::config::Config;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, LazyBuffers, NativeTlsConnector, NextTimeout, Transport,
+    Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
 use ureq::{Agent, Error, Timeout};
 
 use super::http;
+use super::tls::{TlsConnector, TlsError};
 use crate::net::sockets::SocketFactory;
 
-/// For a whole request.
+/// For a whole request, outside of tests.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(20);
 /// For the connection alone, over all addresses of the tracker.
 const CONNECT_LIMIT: Duration = Duration::from_secs(12);
@@ -30,7 +37,7 @@ pub(crate) const MAX_BODY: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     /// It did not answer in time.
-    #[error("the tracker did not answer within {} seconds", TIME_LIMIT.as_secs())]
+    #[error("the tracker did not answer in time")]
     Timeout,
     /// Its name is unknown.
     #[error("the tracker's host name cannot be found")]
@@ -44,6 +51,14 @@ pub(crate) enum FetchError {
     /// A redirect to what is no URL.
     #[error("the tracker redirects to an address that is not valid")]
     BadUrl,
+    /// A redirect that would give up encryption.
+    #[error(
+        "the tracker redirects from https to plain http, which would let others read passkeys; not followed"
+    )]
+    Downgrade,
+    /// No encrypted connection.
+    #[error(transparent)]
+    Tls(TlsError),
     /// Not a status of success, and no failure reason with it.
     #[error("the tracker answers with HTTP status {0}")]
     Status(u16),
@@ -63,6 +78,13 @@ impl From<Error> for FetchError {
             Error::TooManyRedirects => Self::Redirects,
             Error::BodyExceedsLimit(_) => Self::TooLong,
             Error::BadUri(_) | Error::RedirectFailed => Self::BadUrl,
+            // Its type is not public. It quotes the address, with all that is secret in there.
+            Error::Protocol(error) if error.to_string().starts_with("location header") => Self::BadUrl,
+            Error::RequireHttpsOnly(_) => Self::Downgrade,
+            Error::Other(error) => match error.downcast() {
+                Ok(error) => Self::Tls(*error),
+                Err(error) => Self::Http(Error::Other(error)),
+            },
             // A resolver's failure arrives as an I/O error of no particular kind.
             error => Self::Http(error),
         }
@@ -72,36 +94,34 @@ impl From<Error> for FetchError {
 /// The HTTP client.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
-    agent: Agent,
+    /// For `http` URLs, which may lead anywhere.
+    plain: Agent,
+    /// For `https` URLs, which may lead to none but their like.
+    encrypted: Agent,
 }
 
 impl Fetcher {
-    pub(crate) fn new(sockets: Arc<SocketFactory>, user_agent: &str) -> Self {
-        let tls = ureq::tls::TlsConfig::builder()
-            .provider(ureq::tls::TlsProvider::NativeTls)
-            .root_certs(ureq::tls::RootCerts::PlatformVerifier)
-            .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .user_agent(user_agent)
-            .proxy(None)
-            .http_status_as_error(false)
-            .max_redirects(MAX_REDIRECTS)
-            .max_redirects_will_error(true)
-            .timeout_global(Some(TIME_LIMIT))
-            .timeout_connect(Some(CONNECT_LIMIT))
-            // Trackers have thousands of clients: no connection is kept.
-            .max_idle_connections(0)
-            .build();
-        let connector = ().chain(FactoryConnector { sockets }).chain(NativeTlsConnector::default());
+    /// A client that gives each request so long.
+    pub(crate) fn new(sockets: &Arc<SocketFactory>, user_agent: &str, time_limit: Duration) -> Self {
+        let agent = |https_only| {
+            let connector = ().chain(FactoryConnector {
+                sockets: Arc::clone(sockets),
+            });
+            Agent::with_parts(
+                config(user_agent, time_limit, https_only),
+                connector.chain(TlsConnector::default()),
+                DefaultResolver::default(),
+            )
+        };
         Self {
-            agent: Agent::with_parts(config, connector, DefaultResolver::default()),
+            plain: agent(false),
+            encrypted: agent(true),
         }
     }
 
     /// The body of the answer.
     pub(crate) fn fetch(&self, url: &str) -> Result<Vec<u8>, FetchError> {
-        let mut response = self.agent.get(url).header("Connection", "close").call()?;
+        let mut response = self.agent(url).get(url).header("Connection", "close").call()?;
         let status = response.status();
         let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec()?;
         if status.is_success() {
@@ -113,10 +133,40 @@ impl Fetcher {
         })
     }
 
+    fn agent(&self, url: &str) -> &Agent {
+        let scheme = url.split(':').next().unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("https") {
+            &self.encrypted
+        } else {
+            &self.plain
+        }
+    }
+
     /// Ends every request that is under way, and lets no other begin.
     pub(crate) fn shutdown(self) {
-        self.agent.shutdown();
+        self.plain.shutdown();
+        self.encrypted.shutdown();
     }
+}
+
+fn config(user_agent: &str, time_limit: Duration, https_only: bool) -> Config {
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::NativeTls)
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    Agent::config_builder()
+        .tls_config(tls)
+        .user_agent(user_agent)
+        .proxy(None)
+        .https_only(https_only)
+        .http_status_as_error(false)
+        .max_redirects(MAX_REDIRECTS)
+        .max_redirects_will_error(true)
+        .timeout_global(Some(time_limit))
+        .timeout_connect(Some(CONNECT_LIMIT))
+        // Trackers have thousands of clients: no connection is kept.
+        .max_idle_connections(0)
+        .build()
 }
 
 /// Makes connections with the client's one factory of sockets.

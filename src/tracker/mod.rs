@@ -10,7 +10,8 @@
 //! | [`exchange`] | 2 | UDP exchanges under way: connect, announce, retransmission |
 //! | [`url`] | 1 | a tracker's URL, taken apart |
 //! | `queue` | 2 | which of the waiting requests may run, so that no tracker starves another |
-//! | `fetch`, `datagrams`, [`client`] | 3 | the HTTP client, the UDP sockets, the announcer |
+//! | `fetch`, `tls` | 3 | the HTTP client, encryption and the words for its failures |
+//! | `datagrams`, [`client`] | 3 | the UDP sockets, the announcer |
 
 pub mod announce;
 pub mod client;
@@ -21,5 +22,6 @@ mod fetch;
 pub mod http;
 mod queue;
 pub mod tiers;
+mod tls;
 pub mod udp;
 pub mod url;

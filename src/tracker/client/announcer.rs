@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
 use super::workers::{Job, JobKind, Outcome, Report, Workers};
-use super::{AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Totals};
+use super::{AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Limits, Totals};
 use crate::id::{InfoHash, PeerId};
 use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, Event, ScrapeCounts};
 use crate::tracker::datagrams::Datagrams;
-use crate::tracker::exchange::Timing;
 use crate::tracker::fetch::Fetcher;
 use crate::tracker::http;
 use crate::tracker::queue::{Place, Queue};
@@ -72,10 +71,14 @@ pub(super) struct Announcer {
 }
 
 impl Announcer {
-    pub(super) fn new(setup: AnnouncerSetup, commands: Receiver<AnnouncerCommand>) -> io::Result<Self> {
+    pub(super) fn new(
+        setup: AnnouncerSetup,
+        limits: Limits,
+        commands: Receiver<AnnouncerCommand>,
+    ) -> io::Result<Self> {
         let (reports_tx, reports) = unbounded();
         let udp_reports = reports_tx.clone();
-        let datagrams = Datagrams::spawn(Arc::clone(&setup.sockets), Timing::default(), move |ended| {
+        let datagrams = Datagrams::spawn(Arc::clone(&setup.sockets), limits.udp, move |ended| {
             let outcome = Outcome::Announced(ended.result.map_err(|error| error.to_string()));
             // Nobody listens any more at the end of the program.
             let _ = udp_reports.send(Report {
@@ -83,7 +86,7 @@ impl Announcer {
                 outcome,
             });
         })?;
-        let fetcher = Fetcher::new(setup.sockets, &setup.user_agent);
+        let fetcher = Fetcher::new(&setup.sockets, &setup.user_agent, limits.http);
         let mut rng = fastrand::Rng::new();
         Ok(Self {
             peer_id: setup.peer_id,

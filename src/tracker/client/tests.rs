@@ -1,13 +1,16 @@
 //! The announcer against small servers on 127.0.0.1.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::Ordering::Relaxed;
 
 use crossbeam_channel::Receiver;
 
 use super::*;
 use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, Event};
-use crate::tracker::{http, udp};
+use crate::tracker::http;
+
+mod udp;
 
 /// For what happens at once; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,15 +25,30 @@ struct Announcing {
 }
 
 fn announcing() -> Announcing {
+    announcing_with(Limits::default())
+}
+
+/// For trackers that never answer.
+fn impatient() -> Announcing {
+    announcing_with(Limits {
+        http: Duration::from_secs(1),
+        udp: Timing {
+            resend_first: Duration::from_millis(100),
+            time_limit: Duration::from_secs(1),
+        },
+    })
+}
+
+fn announcing_with(limits: Limits) -> Announcing {
     let (events_tx, events) = unbounded();
-    let handle = spawn(AnnouncerSetup {
+    let setup = AnnouncerSetup {
         peer_id: PeerId::new(*b"-DT0100-abcdefghijkl"),
         port: 6881,
         user_agent: "DTorrent/test".to_owned(),
         sockets: Arc::new(SocketFactory::new("").unwrap()),
         events: events_tx,
-    })
-    .unwrap();
+    };
+    let handle = spawn_with(setup, limits).unwrap();
     Announcing {
         commands: handle.commands.clone(),
         events,
@@ -40,16 +58,15 @@ fn announcing() -> Announcing {
 
 impl Announcing {
     fn start(&self, info_hash: InfoHash, tiers: &[&[&str]]) {
-        let totals = Totals::default();
-        totals.left.store(1000, std::sync::atomic::Ordering::Relaxed);
-        totals
-            .wants_peers
-            .store(true, std::sync::atomic::Ordering::Relaxed);
+        self.start_with(info_hash, tiers, &Arc::new(totals()));
+    }
+
+    fn start_with(&self, info_hash: InfoHash, tiers: &[&[&str]], totals: &Arc<Totals>) {
         let urls = |tier: &&[&str]| tier.iter().map(|url| (*url).to_owned()).collect();
         self.send(AnnouncerCommand::Start {
             info_hash,
             tiers: tiers.iter().map(urls).collect(),
-            totals: Arc::new(totals),
+            totals: Arc::clone(totals),
         });
     }
 
@@ -92,13 +109,28 @@ impl Announcing {
     }
 }
 
+/// Of a download that wants peers.
+fn totals() -> Totals {
+    let totals = Totals::default();
+    totals.left.store(1000, Relaxed);
+    totals.wants_peers.store(true, Relaxed);
+    totals
+}
+
 fn torrent(n: u8) -> InfoHash {
     InfoHash::new([n; 20])
 }
 
 /// An HTTP server that answers each request with what `answer` makes of its target.
 fn http_tracker(answer: impl Fn(&str) -> Vec<u8> + Send + 'static) -> (String, Receiver<Seen>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    http_tracker_at("127.0.0.1:0", answer)
+}
+
+fn http_tracker_at(
+    addr: &str,
+    answer: impl Fn(&str) -> Vec<u8> + Send + 'static,
+) -> (String, Receiver<Seen>) {
+    let listener = TcpListener::bind(addr).unwrap();
     let url = format!("http://{}/announce", listener.local_addr().unwrap());
     let (seen_tx, seen) = unbounded();
     thread::spawn(move || {
@@ -203,6 +235,62 @@ fn the_life_of_a_torrent_at_an_http_tracker() {
 }
 
 #[test]
+fn who_wants_no_peers_asks_for_none() {
+    let (url, seen) = good_tracker();
+    let announcing = announcing();
+    let totals = Arc::new(totals());
+    totals.wants_peers.store(false, Relaxed);
+    announcing.start_with(torrent(1), &[&[&url]], &totals);
+    let started = next(&seen);
+    assert_eq!((started.event, started.num_want), (Some(Event::Started), Some(0)));
+    assert_eq!(
+        announcing.peers(),
+        good_answer().peers,
+        "what is told is passed on"
+    );
+    totals.wants_peers.store(true, Relaxed);
+    announcing.send(AnnouncerCommand::Completed(torrent(1)));
+    assert_eq!(next(&seen).num_want, Some(200), "as it is at that moment");
+    announcing.shut_down(PATIENCE);
+}
+
+#[test]
+fn a_tracker_on_ipv6_tells_of_peers_of_both_families() {
+    let both: Vec<SocketAddr> = vec![
+        "127.0.0.1:1234".parse().unwrap(),
+        "[2001:db8::1]:5678".parse().unwrap(),
+    ];
+    let response = AnnounceResponse {
+        peers: both.clone(),
+        ..good_answer()
+    };
+    let (url, seen) = http_tracker_at("[::1]:0", move |_| ok(&http::encode_announce(&response)));
+    assert!(url.starts_with("http://[::1]:"));
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&url]]);
+    assert_eq!(announcing.peers(), both);
+    announcing.shut_down(PATIENCE);
+    assert_eq!(seen.len(), 2, "started and stopped");
+}
+
+#[test]
+fn addresses_in_redirects_are_not_repeated() {
+    let announcing = announcing();
+    for (n, location) in (0..).zip([
+        "http://[SECRET/announce",
+        "//[SECRET",
+        "ftp://127.0.0.1/SECRET",
+        "http:///SECRET",
+    ]) {
+        let header = format!("Location: {location}\r\n");
+        let (url, _seen) = http_tracker(move |_| response("301 Moved Permanently", &header, b""));
+        announcing.start(torrent(n), &[&[&url]]);
+        let reason = announcing.failure();
+        assert!(!reason.contains("SECRET"), "{location}: {reason}");
+    }
+}
+
+#[test]
 fn a_dead_tracker_gives_way_to_a_live_one() {
     let (live, _seen) = good_tracker();
     let announcing = announcing();
@@ -219,7 +307,7 @@ fn a_dead_tracker_gives_way_to_a_live_one() {
 fn hanging_trackers_do_not_hold_up_a_live_one() {
     let (live, _seen) = good_tracker();
     let hanging: Vec<_> = (0..30).map(|_| hanging_tracker()).collect();
-    let announcing = announcing();
+    let announcing = impatient();
     for (n, (_, url)) in (0..).zip(&hanging) {
         announcing.start(torrent(n), &[&[url]]);
     }
@@ -368,6 +456,8 @@ fn a_torrent_can_be_started_again_right_after_a_stop() {
         events,
         [Some(Event::Started), Some(Event::Stopped), Some(Event::Started)]
     );
+    // Only a tracker whose answer has come is told of the end.
+    announcing.peers();
     announcing.shut_down(PATIENCE);
     assert_eq!(next(&seen).event, Some(Event::Stopped));
 }
@@ -380,7 +470,7 @@ fn shutdown_says_stopped_and_waits_for_no_hanging_tracker() {
     let first = std::sync::atomic::AtomicBool::new(true);
     let (released_tx, released) = unbounded::<()>();
     let (fickle, fickle_seen) = http_tracker(move |_| {
-        if !first.swap(false, std::sync::atomic::Ordering::Relaxed) {
+        if !first.swap(false, Relaxed) {
             let _ = released.recv();
         }
         ok(&http::encode_announce(&good_answer()))
@@ -420,87 +510,4 @@ fn urls_that_cannot_be_asked_say_so() {
         let reason = announcing.failure();
         assert!(reason.contains(expected), "{url}: {reason}");
     }
-}
-
-/// A UDP tracker; `lose` tells which datagrams it does not see.
-fn udp_tracker(
-    lose: impl Fn(usize) -> bool + Send + 'static,
-) -> (String, Receiver<(AnnounceRequest, Vec<u8>)>) {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let url = format!("udp://{}/announce?pass=key", socket.local_addr().unwrap());
-    let (seen_tx, seen) = unbounded();
-    thread::spawn(move || {
-        let mut buffer = [0; 2000];
-        for n in 0.. {
-            let (len, from) = socket.recv_from(&mut buffer).unwrap();
-            if lose(n) {
-                continue;
-            }
-            let answer = match udp::Request::decode(&buffer[..len]).unwrap() {
-                udp::Request::Connect { transaction } => udp::Response::Connect {
-                    transaction,
-                    connection: 77,
-                },
-                udp::Request::Announce {
-                    connection,
-                    transaction,
-                    announce,
-                    url_data,
-                } => {
-                    assert_eq!(connection, 77);
-                    let refused = announce.info_hash == torrent(9);
-                    let _ = seen_tx.send((*announce, url_data));
-                    if refused {
-                        let message = "unknown\ntorrent".to_owned();
-                        udp::Response::Error { transaction, message }
-                    } else {
-                        udp::Response::Announce {
-                            transaction,
-                            interval: Duration::from_secs(1800),
-                            leechers: 1,
-                            seeds: 2,
-                            peers: good_answer().peers,
-                        }
-                    }
-                }
-                udp::Request::Scrape { .. } => panic!("nobody scrapes a UDP tracker"),
-            };
-            // Junk first, which must not disturb: another transaction, and no answer at all.
-            let stranger = udp::Response::Error {
-                transaction: answer.transaction().wrapping_add(1),
-                message: "stranger".to_owned(),
-            };
-            for datagram in [stranger.encode(), vec![1, 2, 3], answer.encode()] {
-                socket.send_to(&datagram, from).unwrap();
-            }
-        }
-    });
-    (url, seen)
-}
-
-#[test]
-fn the_life_of_a_torrent_at_a_udp_tracker() {
-    let (url, seen) = udp_tracker(|_| false);
-    let announcing = announcing();
-    announcing.start(torrent(1), &[&[&url]]);
-    let (announce, url_data) = seen.recv_timeout(PATIENCE).unwrap();
-    assert_eq!(announce.event, Some(Event::Started));
-    assert_eq!(url_data, b"/announce?pass=key");
-    assert_eq!(announcing.peers(), good_answer().peers);
-    let status = announcing.status(|trackers| trackers[0].state == TrackerState::Working);
-    assert_eq!((status[0].seeds, status[0].leechers), (Some(2), Some(1)));
-    announcing.start(torrent(9), &[&[&url]]);
-    assert!(announcing.failure().contains("unknown torrent"));
-    announcing.shut_down(PATIENCE);
-    let events: Vec<_> = seen.try_iter().map(|(announce, _)| announce.event).collect();
-    assert_eq!(events, [Some(Event::Started), Some(Event::Stopped)]);
-}
-
-#[test]
-fn a_silent_udp_tracker_gives_way_to_a_live_one_and_a_lost_datagram_is_sent_again() {
-    let (silent, _seen) = udp_tracker(|_| true);
-    let (lossy, _seen2) = udp_tracker(|n| n == 0);
-    let announcing = announcing();
-    announcing.start(torrent(1), &[&[&silent, &lossy]]);
-    assert_eq!(announcing.peers(), good_answer().peers);
 }
