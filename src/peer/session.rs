@@ -48,9 +48,6 @@ pub enum SessionError {
     /// A bitfield of the wrong length or with a spare bit set.
     #[error("its bitfield of {0} bytes does not fit {1} pieces")]
     WrongBitfield(usize, u32),
-    /// A bitfield, `have all` or `have none` after another one or after a `have`.
-    #[error("it told of its pieces anew")]
-    LateBitfield,
     /// A message of the fast extension, which was not agreed on.
     #[error("it used the fast extension without announcing it")]
     FastNotAgreed,
@@ -60,7 +57,7 @@ pub enum SessionError {
 }
 
 /// What a message means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     /// Nothing that anybody has to act on.
     Nothing,
@@ -72,8 +69,12 @@ pub enum Said {
     Interest,
     /// It told of a piece that it did not have before.
     Has(PieceIndex),
-    /// It told of all its pieces at once; they are in [`Session::has`].
-    HasSet,
+    /// It told of all its pieces at once; they are in [`Session::has`]. What it had told before, mostly nothing,
+    /// no longer counts.
+    HasSet {
+        /// What it had told before.
+        before: Bitfield,
+    },
     /// It asks for a block, which lies inside its piece.
     Request(Block),
     /// It takes a request back.
@@ -117,8 +118,6 @@ pub struct Session {
     /// Where it listens, if it said (`p`, BEP 10) or if we dialled it.
     pub listen_addr: Option<SocketAddr>,
     client: Option<String>,
-    /// It has told of pieces: a bitfield would come too late.
-    told_pieces: bool,
 }
 
 impl Session {
@@ -141,7 +140,6 @@ impl Session {
             request_queue: ASSUMED_REQUEST_QUEUE,
             listen_addr: (greeted.direction == Direction::Outgoing).then_some(greeted.addr),
             client: None,
-            told_pieces: false,
         }
     }
 
@@ -212,7 +210,6 @@ impl Session {
             Message::NotInterested => Ok(self.set_interested(false)),
             Message::Have(index) => {
                 let piece = self.piece(*index)?;
-                self.told_pieces = true;
                 Ok(if self.has.insert(piece) {
                     Said::Has(piece)
                 } else {
@@ -223,15 +220,15 @@ impl Session {
                 let pieces = self.geometry.piece_count();
                 let has = Bitfield::from_bytes(bytes, pieces)
                     .ok_or(SessionError::WrongBitfield(bytes.len(), pieces))?;
-                self.set_all(has)
+                Ok(self.set_all(has))
             }
             Message::HaveAll => {
                 self.need_fast()?;
-                self.set_all(Bitfield::full(self.geometry.piece_count()))
+                Ok(self.set_all(Bitfield::full(self.geometry.piece_count())))
             }
             Message::HaveNone => {
                 self.need_fast()?;
-                self.set_all(Bitfield::empty(self.geometry.piece_count()))
+                Ok(self.set_all(Bitfield::empty(self.geometry.piece_count())))
             }
             Message::Request(block) => {
                 if block.length > MAX_SERVED_BLOCK || !self.geometry.contains(*block) {
@@ -267,16 +264,14 @@ impl Session {
         if changed { Said::Interest } else { Said::Nothing }
     }
 
-    fn set_all(&mut self, has: Bitfield) -> Result<Said, SessionError> {
-        // BEP 3 wants it to be the very first message, but extension handshakes come before it in practice.
-        if std::mem::replace(&mut self.told_pieces, true) {
-            return Err(SessionError::LateBitfield);
-        }
-        self.has = has;
+    /// BEP 3 and BEP 6 want this as the very first message, but extension handshakes come before it, and aria2
+    /// sends another bitfield later in place of many `have`s: what was said last counts.
+    fn set_all(&mut self, has: Bitfield) -> Said {
+        let before = std::mem::replace(&mut self.has, has);
         if self.has.count() > ALLOWED_FAST_FOR {
             self.granted_fast.clear();
         }
-        Ok(Said::HasSet)
+        Said::HasSet { before }
     }
 
     fn piece(&self, index: u32) -> Result<PieceIndex, SessionError> {
@@ -331,7 +326,57 @@ fn allowed_fast_set(info_hash: InfoHash, ip: [u8; 4], piece_count: u32) -> Vec<P
 
 #[cfg(test)]
 mod tests {
+    use std::net::{TcpListener, TcpStream};
+
     use super::*;
+    use crate::wire::handshake::Handshake;
+
+    fn session() -> Session {
+        let geometry = Geometry::new(100, 10).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let addr = listener.local_addr().unwrap();
+        let greeted = Greeted {
+            stream: TcpStream::connect(addr).unwrap(),
+            addr,
+            direction: Direction::Outgoing,
+            handshake: Handshake::ours(InfoHash::new([1; 20]), PeerId::new([2; 20])),
+        };
+        Session::new(&greeted, geometry)
+    }
+
+    #[test]
+    fn what_was_said_last_of_the_pieces_counts() {
+        let mut session = session();
+        let set = |bytes: [u8; 2]| Message::Bitfield(bytes.into());
+        let pieces = |bytes: [u8; 2]| Bitfield::from_bytes(&bytes, 10).unwrap();
+        let first = session.on_message(&set([0b1000_0000, 0]));
+        assert_eq!(
+            first,
+            Ok(Said::HasSet {
+                before: Bitfield::empty(10)
+            })
+        );
+        assert_eq!(
+            session.on_message(&Message::Have(1)),
+            Ok(Said::Has(PieceIndex(1)))
+        );
+        let second = session.on_message(&set([0b1111_0000, 0]));
+        assert_eq!(
+            second,
+            Ok(Said::HasSet {
+                before: pieces([0b1100_0000, 0])
+            })
+        );
+        assert_eq!(session.has, pieces([0b1111_0000, 0]));
+        let third = session.on_message(&Message::HaveAll);
+        assert_eq!(
+            third,
+            Ok(Said::HasSet {
+                before: pieces([0b1111_0000, 0])
+            })
+        );
+        assert!(session.is_seed());
+    }
 
     #[test]
     fn the_allowed_fast_set_is_the_one_of_the_specification() {

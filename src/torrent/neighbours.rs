@@ -206,7 +206,8 @@ impl Torrent {
                 self.picker.peer_got(piece);
                 self.pieces_changed(now, key);
             }
-            Said::HasSet => {
+            Said::HasSet { before } => {
+                self.picker.peer_left(&before);
                 self.picker.peer_joined(&peer.session.has);
                 self.pieces_changed(now, key);
             }
