@@ -195,21 +195,28 @@ impl Exchanges {
                 };
                 self.end(key, Ok(response));
             }
-            Response::Error { message, .. } => {
-                let remembered = exchange.remembered;
-                if remembered {
-                    // The id may have been the trouble: the tracker may have been started again since.
-                    exchange.connect_afresh(rng);
-                    exchange.wait = self.timing.resend_first;
-                }
-                self.forget(from);
-                if remembered {
-                    self.send(key, now);
-                } else {
-                    self.end(key, Err(ExchangeError::Refused(text(message.as_bytes()))));
-                }
-            }
+            Response::Error { message, .. } => self.on_refusal(key, from, &message, now, rng),
             _ => {}
+        }
+    }
+
+    fn on_refusal(
+        &mut self,
+        key: u64,
+        from: SocketAddr,
+        message: &str,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) {
+        self.forget(from);
+        match self.exchanges.get_mut(&key) {
+            // The id may have been the trouble: the tracker may have been started again since.
+            Some(exchange) if exchange.remembered => {
+                exchange.connect_afresh(rng);
+                exchange.wait = self.timing.resend_first;
+                self.send(key, now);
+            }
+            _ => self.end(key, Err(ExchangeError::Refused(text(message.as_bytes())))),
         }
     }
 

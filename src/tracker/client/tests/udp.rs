@@ -24,35 +24,14 @@ fn udp_tracker(
             if lose(n) {
                 continue;
             }
-            let answer = match udp::Request::decode(&buffer[..len]).unwrap() {
-                udp::Request::Connect { transaction } => udp::Response::Connect {
-                    transaction,
-                    connection: 77,
-                },
-                udp::Request::Announce {
-                    connection,
-                    transaction,
-                    announce,
-                    url_data,
-                } => {
-                    assert_eq!(connection, 77);
-                    let refused = announce.info_hash == torrent(9);
-                    let _ = seen_tx.send((*announce, url_data));
-                    if refused {
-                        let message = "unknown\ntorrent".to_owned();
-                        udp::Response::Error { transaction, message }
-                    } else {
-                        udp::Response::Announce {
-                            transaction,
-                            interval: Duration::from_secs(1800),
-                            leechers: 1,
-                            seeds: 2,
-                            peers: peers.clone(),
-                        }
-                    }
-                }
-                udp::Request::Scrape { .. } => panic!("nobody scrapes a UDP tracker"),
-            };
+            let request = udp::Request::decode(&buffer[..len]).unwrap();
+            let answer = answer(&request, &peers);
+            if let udp::Request::Announce {
+                announce, url_data, ..
+            } = request
+            {
+                let _ = seen_tx.send((*announce, url_data));
+            }
             // Junk first, which must not disturb: another transaction, and no answer at all.
             let stranger = udp::Response::Error {
                 transaction: answer.transaction().wrapping_add(1),
@@ -64,6 +43,32 @@ fn udp_tracker(
         }
     });
     (url, seen)
+}
+
+/// Refuses torrent 9.
+fn answer(request: &udp::Request, peers: &[SocketAddr]) -> udp::Response {
+    let transaction = request.transaction();
+    match request {
+        udp::Request::Connect { .. } => udp::Response::Connect {
+            transaction,
+            connection: 77,
+        },
+        udp::Request::Announce { announce, .. } if announce.info_hash == torrent(9) => {
+            let message = "unknown\ntorrent".to_owned();
+            udp::Response::Error { transaction, message }
+        }
+        udp::Request::Announce { connection, .. } => {
+            assert_eq!(*connection, 77);
+            udp::Response::Announce {
+                transaction,
+                interval: Duration::from_secs(1800),
+                leechers: 1,
+                seeds: 2,
+                peers: peers.to_vec(),
+            }
+        }
+        udp::Request::Scrape { .. } => panic!("nobody scrapes a UDP tracker"),
+    }
 }
 
 #[test]
