@@ -1,4 +1,4 @@
-//! `config.toml` as a value: every key, its unit, its range and its default. Layer 1, as are [`value`]'s
+//! `config.toml` as a value: every key, its unit, its range and its default. Layer 1, as are `value`'s
 //! checks; [`file`] and [`watch`] read it from the disk and are layer 3.
 //!
 //! A key stands here only with code that obeys it. Three things must stay true, and tests hold them: the

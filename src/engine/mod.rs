@@ -3,7 +3,7 @@
 //!
 //! The engine thread owns the list of torrents and the configuration. It starts a [`Downloader`] for each
 //! torrent that has peers or work and lets a quiet one go; what a torrent is between two runs of its thread
-//! is parked in its [`entry::Entry`].
+//! is parked in its `entry::Entry`.
 //!
 //! [`Downloader`]: crate::torrent::downloader::Downloader
 

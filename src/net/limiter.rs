@@ -1,7 +1,7 @@
 //! Rate limits: token buckets, one tree for each direction, with a child for each torrent. Layer 3.
 //!
 //! A thread that is about to move bytes asks for them first and is blocked until its torrent's limit and the
-//! global one both allow it. The arithmetic is in [`buckets`], a machine without a clock; here is the lock and
+//! global one both allow it. The arithmetic is in `buckets`, a machine without a clock; here is the lock and
 //! the waiting.
 
 use std::collections::HashMap;
