@@ -221,7 +221,8 @@ fn trackers_that_answer_nonsense() {
         (
             "redirect loop",
             |_, stream| {
-                stream.write_all(b"HTTP/1.1 302 Found\r\nLocation: /announce\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                stream.write_all(b"HTTP/1.1 302 Found\r\nLocation: /announce\r\n")?;
+                stream.write_all(b"Content-Length: 0\r\nConnection: close\r\n\r\n")
             },
             "redirect",
         ),

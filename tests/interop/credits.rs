@@ -16,11 +16,11 @@ const MIB: u64 = 1024 * 1024;
 /// `memory.buffers_mib`.
 const BUDGET: u64 = 4 * MIB;
 
-/// What the program takes beside the budget: itself and its libraries (file pages that it shares with others count in the
-/// peak), its allocator, and stacks, of which a thread touches a few pages.
+/// What the program takes beside the budget: itself and its libraries (file pages that it shares with others
+/// count in the peak), its allocator, and stacks, of which a thread touches a few pages.
 const BASE: u64 = 24 * MIB;
 
-/// What a connection takes beside the blocks: two threads with what they touch of their stacks and their buffers.
+/// What a connection takes beside the blocks: two threads, with what they touch of their stacks.
 const PER_PEER: u64 = 128 * 1024;
 
 #[test]

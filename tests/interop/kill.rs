@@ -25,8 +25,9 @@ const BUDGET: u64 = 4 * 1024 * 1024;
 
 /// The seed counts. A block that it served to a later life again was lost by a kill, and there are two kinds:
 ///
-/// - Of its piece, every block had been served to one earlier life. It may have been verified, so these are what must
-///   stay below 1 MiB a kill; the pieces whose last block was just on its way to the disk are among them.
+/// - Of its piece, every block had been served to one earlier life. It may have been verified, so these are
+///   what must stay below 1 MiB a kill; the pieces whose last block was just on its way to the disk are among
+///   them.
 /// - Its piece had not been served whole, so it cannot have been verified. Such blocks hold memory until
 ///   their piece is on disk, so there are never more of them than `memory.buffers_mib` allows.
 #[test]

@@ -1,7 +1,8 @@
 //! Every client with ours, both ways, through a real tracker over HTTP and over UDP.
 //!
-//! Each case moves two torrents at a time: one large file, and a folder of all that trips clients up. Over one
-//! protocol we make the connections, over the other they do where they can, so that our listener has its share.
+//! Each case moves two torrents at a time: one large file, and a folder of all that trips clients up. As a
+//! seed we connect to the others over UDP, and over HTTP they connect to us, where they can: our listener has
+//! its share.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,8 +37,8 @@ enum Other {
 }
 
 impl Other {
-    /// Two piece lengths that are no powers of two. Transmission takes only those that it can halve into blocks; the
-    /// others take any, so theirs are primes.
+    /// Two piece lengths that are no powers of two. Transmission takes only those that it can halve into
+    /// blocks; the others take any, so theirs are odd.
     fn piece_lengths(self) -> [u32; 2] {
         match self {
             Self::Aria2 | Self::Libtorrent => [700_001, 50_021],

@@ -14,9 +14,9 @@ use crate::support::transmission::Transmission;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Transmission, libtorrent and aria2 start with a different third of the pieces each, and ours with a third too: half
-/// of Transmission's and half of libtorrent's, so that it has to see for itself which pieces on its disk are whole. Nobody can finish
-/// without all three others' pieces going round.
+/// Transmission, libtorrent and aria2 start with a different third of the pieces each, and ours with a third
+/// too: half of Transmission's and half of libtorrent's, so that it has to see for itself which pieces on its
+/// disk are whole. Nobody can finish unless all pieces go round.
 #[test]
 fn everybody_starts_with_another_third() {
     let stage = Stage::new();

@@ -8,8 +8,8 @@ use crate::support::content::Content;
 use crate::support::peer::{ScriptedPeer, Service};
 use crate::support::stage::Stage;
 
-/// One peer sends every third block wrong, three send what is asked for, and a piece comes from all of them. Who lied is
-/// found out, is banned, and stays out; the others are kept.
+/// One peer sends every third block wrong, three send what is asked for, and a piece comes from all of them.
+/// Who lied is found out, is banned, and stays out; the others are kept.
 #[test]
 fn who_sends_corrupt_blocks_is_found_out() {
     let stage = Stage::new();

@@ -38,8 +38,8 @@ impl Aria2 {
             "--summary-interval=0",
             "--async-dns=false",
             "--disable-ipv6",
-            // Only the tracker tells of peers. The DHT has nobody to start from: it is on because aria2 announces to UDP trackers
-            // through its socket.
+            // Only the tracker tells of peers. The DHT has nobody to start from: it is on because aria2 announces
+            // to UDP trackers through its socket.
             "--enable-dht=true",
             "--enable-dht6=false",
             "--bt-enable-lpd=false",

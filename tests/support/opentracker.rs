@@ -72,8 +72,8 @@ impl OpenTracker {
     }
 }
 
-/// Seeds and leeches in a scrape answer for one torrent (BEP 48); none if this is no such answer. A torrent that
-/// nobody has announced is not in it.
+/// Seeds and leeches in a scrape answer for one torrent (BEP 48); none if this is no such answer. A torrent
+/// that nobody has announced is not in it.
 fn peers_in(body: &[u8]) -> Option<i64> {
     let files = bencode::decode(body).ok()?.as_dict()?.dict("files")?;
     let Some((_, torrent)) = files.iter().next() else {

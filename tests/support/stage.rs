@@ -99,8 +99,8 @@ pub(crate) fn fresh_ip() -> Ipv4Addr {
     Ipv4Addr::new(127, 20 + process, high, 1 + low)
 }
 
-/// A port at that address, chosen by the system. Only one client is given the address, so the port is still free when it
-/// gets there.
+/// A port at that address, chosen by the system. Only one client is given the address, so the port is still
+/// free when it gets there.
 pub(crate) fn free_port(ip: Ipv4Addr) -> u16 {
     TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap().port()
 }
