@@ -153,6 +153,9 @@ pub enum EngineEvent {
         /// One or two sentences.
         message: String,
     },
+    /// Settings were taken over, from [`EngineCommand::Configure`] or from the edited file. What the engine
+    /// does not own, as the log, is the face's to adapt.
+    Configured(Arc<Config>),
     /// The engine has ended. Nothing follows.
     Stopped,
 }

@@ -1,5 +1,6 @@
 //! What the faces ask for.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,7 +32,10 @@ impl Engine {
         match command {
             EngineCommand::Add(torrent) => self.add(*torrent),
             EngineCommand::Start(id) => self.change(id, Entry::start_again),
-            EngineCommand::Pause(id) => self.change(id, |entry| entry.paused = true),
+            EngineCommand::Pause(id) => self.change(id, |entry| {
+                entry.paused = true;
+                entry.rechecking = false;
+            }),
             EngineCommand::Remove { info_hash, data } => self.after_stop(info_hash, AfterStop::Remove(data)),
             EngineCommand::Recheck(id) => self.after_stop(id, AfterStop::Recheck),
             EngineCommand::Move { info_hash, to } => self.after_stop(info_hash, AfterStop::Move(to)),
@@ -75,8 +79,11 @@ impl Engine {
             return;
         };
         // A torrent that is going is not moved or checked any more.
-        if !matches!(entry.after_stop, Some(AfterStop::Remove(_))) {
-            entry.after_stop = Some(what);
+        if matches!(what, AfterStop::Remove(_)) {
+            entry.after_stop.clear();
+        }
+        if !matches!(entry.after_stop.front(), Some(AfterStop::Remove(_))) {
+            entry.after_stop.push_back(what);
         }
         entry.stop();
     }
@@ -103,17 +110,13 @@ impl Engine {
         let Some(entry) = self.torrents.get_mut(&id) else {
             return;
         };
-        let files = entry.storage.layout().numbered().count();
+        let files = entry.storage.layout().files().len();
         if priorities.len() != files {
-            let message = format!(
-                "{} priorities were given for {files} files; nothing was changed",
-                priorities.len()
-            );
+            let given = priorities.len();
+            let message = format!("{given} priorities were given for {files} files; nothing was changed");
             return self.fail(Some(id), message);
         }
-        entry.parked.priorities.clone_from(&priorities);
-        entry.refresh_status();
-        entry.tell(TorrentCommand::SetPriorities(priorities));
+        entry.set_priorities(priorities);
         self.save(id);
     }
 
@@ -123,6 +126,18 @@ impl Engine {
         let id = new.metainfo.info.info_hash;
         if self.torrents.contains_key(&id) {
             let message = format!("{} is in the list already", new.metainfo.info.name);
+            return self.fail(Some(id), message);
+        }
+        let files = new
+            .metainfo
+            .info
+            .files
+            .iter()
+            .filter(|file| !file.padding)
+            .count();
+        if !new.priorities.is_empty() && new.priorities.len() != files {
+            let given = new.priorities.len();
+            let message = format!("{given} priorities were given for {files} files; it was not added");
             return self.fail(Some(id), message);
         }
         let folder = new
@@ -196,6 +211,8 @@ impl Engine {
             // The numbers of the journal are as they were found.
             let candidates: Vec<_> = candidates
                 .iter()
+                .copied()
+                .chain(record.unchecked.iter())
                 .filter_map(|piece| geometry.check_piece(piece.0))
                 .collect();
             let vouched = entry.storage.vouch(&record, &candidates);
@@ -203,6 +220,16 @@ impl Engine {
             entry.parked.unchecked = vouched.recheck;
         } else if entry.storage.has_data() {
             entry.distrust_data();
+        }
+        if !record.have.is_empty() && !entry.folder.exists() {
+            // A disk that is not mounted, as a rule: downloading everything again would be no help.
+            let folder = entry.folder.display();
+            let message = format!(
+                "the folder {folder} is not there; put it back (is its disk mounted?) and recheck the \
+                 torrent, or start it to fetch everything again"
+            );
+            log::warn!("{}: {message}", entry.name());
+            entry.failed = Some(message);
         }
         self.enlist(entry);
     }
@@ -232,8 +259,9 @@ impl Engine {
             failed: None,
             active: false,
             thread: Thread::None,
-            after_stop: None,
+            after_stop: VecDeque::new(),
             at_disk: None,
+            rechecking: false,
             parked,
             status: TorrentStatus::default(),
             wanted_length: 0,
@@ -242,6 +270,7 @@ impl Engine {
             uploaded_before: 0,
             added_at: unix_now(),
             completed_at: None,
+            saved_totals: (0, 0),
             announced: false,
             totals: Arc::new(Totals::default()),
             trackers: Vec::new(),
@@ -263,8 +292,8 @@ impl Engine {
     pub(super) fn configure(&mut self, config: Config) {
         let old = std::mem::replace(&mut self.config, config);
         let new = &self.config;
-        log::set_max_level(new.log.level);
         self.commons.budget.resize_mib(new.memory.buffers_mib);
+        self.commons.connections.set_limit(new.network.max_connections);
         self.files.set_limit(new.memory.open_files);
         self.download
             .set_rate(limit_of_kib(new.transfer.download_limit_kib));
@@ -279,6 +308,7 @@ impl Engine {
         let stale: Vec<_> = old.changes_needing_restart(new);
         let settings = self.torrent_settings();
         for entry in self.torrents.values() {
+            entry.storage.set_preallocate(new.transfer.preallocate);
             entry.tell(TorrentCommand::Configure(settings.clone()));
             if problem.is_some() {
                 entry.tell(TorrentCommand::Disconnect);
@@ -294,6 +324,8 @@ impl Engine {
             );
         }
         log::info!("the settings were taken over");
+        let config = Arc::new(self.config.clone());
+        self.tell(EngineEvent::Configured(config));
         self.queue_is_stale = true;
         self.tell_snapshot();
     }

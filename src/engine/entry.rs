@@ -1,5 +1,7 @@
 //! One torrent of the list, running or not. Owned by the engine thread.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -7,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::Receiver;
 
 use crate::bitfield::Bitfield;
-use crate::engine::api::{RemoveData, TorrentDetails, TorrentState, TorrentSummary, TrackerDetail};
+use crate::engine::api::{Priority, RemoveData, TorrentDetails, TorrentState, TorrentSummary, TrackerDetail};
 use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::net::limiter::Limiter;
@@ -21,6 +23,24 @@ use crate::tracker::client::{Totals, TrackerState, TrackerStatus};
 
 /// An estimate of the time left beyond this says nothing to anybody.
 const LONGEST_ETA: Duration = Duration::from_secs(100 * 24 * 3600);
+
+/// What the disk threads do for a torrent without a thread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// They move its files.
+    Move,
+    /// They remove its files.
+    Remove,
+    /// They make its files, which are all empty: no piece would bring a thread to do so.
+    EmptyFiles,
+}
+
+/// An [`Errand`] under way.
+#[derive(Debug)]
+pub(super) struct AtDisk {
+    pub(super) errand: Errand,
+    pub(super) answer: Receiver<DiskResult>,
+}
 
 /// What happens to a torrent once its thread has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,9 +86,12 @@ pub(super) struct Entry {
     /// It is its turn, by the queue.
     pub(super) active: bool,
     pub(super) thread: Thread,
-    pub(super) after_stop: Option<AfterStop>,
-    /// Its files are being moved or removed; the answer comes here.
-    pub(super) at_disk: Option<Receiver<DiskResult>>,
+    /// In this order, one after the other.
+    pub(super) after_stop: VecDeque<AfterStop>,
+    /// While this is so it gets no thread.
+    pub(super) at_disk: Option<AtDisk>,
+    /// The user wants its data checked, even while it is paused.
+    pub(super) rechecking: bool,
     pub(super) parked: Parked,
     pub(super) status: TorrentStatus,
     /// Bytes of the pieces that are wanted.
@@ -82,6 +105,8 @@ pub(super) struct Entry {
     pub(super) added_at: u64,
     /// Seconds since 1970.
     pub(super) completed_at: Option<u64>,
+    /// Bytes received and sent, over all runs, as they were last saved.
+    pub(super) saved_totals: (u64, u64),
     /// The announcer knows it.
     pub(super) announced: bool,
     pub(super) totals: Arc<Totals>,
@@ -99,7 +124,10 @@ impl Entry {
 
     /// Whether it is told to run and can.
     pub(super) fn wants_to_run(&self) -> bool {
-        !self.paused && self.failed.is_none() && self.after_stop.is_none() && self.at_disk.is_none()
+        (!self.paused || self.rechecking)
+            && self.failed.is_none()
+            && self.after_stop.is_empty()
+            && self.at_disk.is_none()
     }
 
     /// Whether it counts as a download in the queue.
@@ -110,6 +138,11 @@ impl Entry {
     /// Whether it has work for a thread of its own even without peers.
     pub(super) fn has_work(&self) -> bool {
         !self.status.complete || !self.parked.unchecked.is_empty()
+    }
+
+    /// Whether its files are all empty and were not made yet.
+    pub(super) fn lacks_empty_files(&self) -> bool {
+        self.metainfo.info.geometry.total_length() == 0 && self.completed_at.is_none()
     }
 
     /// Tells its thread something, if it has one that is not on its way out.
@@ -148,17 +181,43 @@ impl Entry {
         }
         self.downloaded_before += parked.downloaded;
         self.uploaded_before += parked.uploaded;
-        self.parked = Parked {
-            downloaded: 0,
-            uploaded: 0,
-            ..parked
-        };
+        let before = std::mem::replace(
+            &mut self.parked,
+            Parked {
+                downloaded: 0,
+                uploaded: 0,
+                ..parked
+            },
+        );
+        // What the user chose, or told of, while the thread was on its way out did not reach it.
+        self.parked.priorities = before.priorities;
+        self.parked.sequential = before.sequential;
+        self.remember_peers(&before.known_peers);
         self.status = TorrentStatus {
-            complete: self.status.complete,
-            left: self.status.left,
             halted: self.status.halted.take(),
             ..TorrentStatus::default()
         };
+        self.refresh_status();
+    }
+
+    /// Its thread panicked: what it did since the last save is to be looked at.
+    pub(super) fn on_crashed(&mut self) {
+        let mut parked = self.parked.clone();
+        parked.unchecked = (self.metainfo.info.geometry.pieces())
+            .filter(|piece| !parked.have.has(*piece))
+            .collect();
+        parked.downloaded = self.status.downloaded;
+        parked.uploaded = self.status.uploaded;
+        self.on_ended(parked);
+        self.failed = Some("an error inside DTorrent stopped it; the log says more. Start it again".into());
+    }
+
+    /// Peers of a torrent whose thread does not run are for its next run.
+    pub(super) fn remember_peers(&mut self, peers: &[SocketAddr]) {
+        const MOST: usize = 200;
+        let known = &mut self.parked.known_peers;
+        let new: Vec<_> = peers.iter().filter(|peer| !known.contains(peer)).collect();
+        known.extend(new.into_iter().take(MOST.saturating_sub(known.len())));
     }
 
     /// Bytes of blocks received over all runs.
@@ -172,14 +231,16 @@ impl Entry {
     }
 
     fn state(&self) -> TorrentState {
-        if self.at_disk.is_some() || matches!(self.after_stop, Some(AfterStop::Move(_))) {
+        let errand = self.at_disk.as_ref().map(|at_disk| at_disk.errand);
+        let moves = matches!(self.after_stop.front(), Some(AfterStop::Move(_)));
+        if moves || matches!(errand, Some(Errand::Move | Errand::Remove)) {
             TorrentState::Moving
         } else if self.failed.is_some() {
             TorrentState::Failed
+        } else if self.active && self.is_checking() {
+            TorrentState::Checking
         } else if self.paused {
             TorrentState::Paused
-        } else if self.status.checking.is_some() {
-            TorrentState::Checking
         } else if let Some(halted) = &self.status.halted {
             if halted.retries {
                 TorrentState::Waiting
@@ -214,7 +275,10 @@ impl Entry {
             total_length,
             wanted_length,
             wanted_done,
-            progress: self.status.checking.unwrap_or(done),
+            progress: match self.state() {
+                TorrentState::Checking => self.status.checking.unwrap_or(0.0),
+                _ => done,
+            },
             download_rate: self.status.download_rate,
             upload_rate: self.status.upload_rate,
             downloaded: self.downloaded(),
@@ -224,6 +288,11 @@ impl Entry {
             seeds: self.status.seeds,
             folder: self.folder.clone(),
         }
+    }
+
+    /// Pieces are being hashed, or are to be hashed before anything else.
+    fn is_checking(&self) -> bool {
+        self.status.checking.is_some() || !self.parked.unchecked.is_empty()
     }
 
     fn error(&self) -> Option<&str> {
@@ -265,7 +334,28 @@ impl Entry {
         let geometry = self.metainfo.info.geometry;
         self.parked.have = Bitfield::empty(geometry.piece_count());
         self.parked.unchecked = geometry.pieces().collect();
-        self.status.complete = false;
+        self.refresh_status();
+    }
+
+    /// Has all of its data hashed again, and then goes on as it was.
+    pub(super) fn recheck(&mut self) {
+        self.distrust_data();
+        self.failed = None;
+        self.status.halted = None;
+        self.rechecking = !self.parked.unchecked.is_empty();
+    }
+
+    /// Changes what is wanted.
+    pub(super) fn set_priorities(&mut self, priorities: Vec<Priority>) {
+        self.parked.priorities.clone_from(&priorities);
+        if matches!(self.thread, Thread::None) {
+            self.refresh_status();
+        } else {
+            // What is left of it only the thread knows.
+            let wanted = wanted_and_left(self.storage.layout(), &priorities, &self.parked.have);
+            self.wanted_length = wanted.0;
+        }
+        self.tell(TorrentCommand::SetPriorities(priorities));
     }
 
     /// Works the numbers out from what is parked: at the start, and when a choice of files changes while the

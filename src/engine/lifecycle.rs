@@ -5,14 +5,17 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_channel::bounded;
 
+use crate::bitfield::Bitfield;
 use crate::engine::Engine;
 use crate::engine::api::{EngineEvent, RemoveData};
-use crate::engine::entry::{AfterStop, Entry, Thread};
+use crate::engine::entry::{AfterStop, AtDisk, Entry, Errand, Thread};
 use crate::id::InfoHash;
 use crate::net::greeter::GreeterCommand;
+use crate::storage::StorageError;
 use crate::storage::disk::{DiskJob, DiskResult, DiskTask};
 use crate::storage::resume::ResumeRecord;
 use crate::torrent::downloader::{Downloader, Setup, TorrentCommand};
+use crate::torrent::selection::wanted_files;
 use crate::torrent::state::Settings;
 use crate::tracker::client::AnnouncerCommand;
 
@@ -55,6 +58,10 @@ impl Engine {
         let Some(entry) = self.torrents.get_mut(&id) else {
             return;
         };
+        if entry.lacks_empty_files() {
+            let wanted = wanted_files(entry.storage.layout(), &entry.parked.priorities);
+            return self.send_to_disk(id, Errand::EmptyFiles, DiskTask::Prepare { wanted });
+        }
         // A check comes before anything that others are told.
         if !entry.announced && entry.parked.unchecked.is_empty() && entry.status.checking.is_none() {
             entry.announced = true;
@@ -79,7 +86,7 @@ impl Engine {
         if std::mem::take(&mut entry.announced) {
             self.announcer.send(AnnouncerCommand::Stop(id));
         }
-        if matches!(entry.thread, Thread::None) && entry.after_stop.is_some() {
+        if !entry.after_stop.is_empty() {
             self.go_on_after_stop(id);
         }
     }
@@ -90,7 +97,8 @@ impl Engine {
         let Some(entry) = self.torrents.get_mut(&id) else {
             return;
         };
-        if !matches!(entry.thread, Thread::None) {
+        // At the end a thread that begins would never be told to stop.
+        if !matches!(entry.thread, Thread::None) || self.stopping.is_some() {
             return;
         }
         let setup = Setup {
@@ -130,64 +138,93 @@ impl Engine {
         self.go_on_after_stop(id);
     }
 
+    /// Does what was put off until the torrent had no thread and nothing else was done to its files.
     fn go_on_after_stop(&mut self, id: InfoHash) {
         let Some(entry) = self.torrents.get_mut(&id) else {
             return;
         };
-        let task = match entry.after_stop.take() {
-            None => return,
+        if entry.at_disk.is_some() || !matches!(entry.thread, Thread::None) {
+            return;
+        }
+        match entry.after_stop.pop_front() {
+            None => {}
             Some(AfterStop::Recheck) => {
-                entry.distrust_data();
-                entry.failed = None;
-                entry.status.halted = None;
+                entry.recheck();
                 self.queue_is_stale = true;
-                return;
+                self.save(id);
+                self.go_on_after_stop(id);
             }
-            Some(AfterStop::Remove(RemoveData::Keep)) => return self.delist(id),
-            Some(AfterStop::Remove(data)) => DiskTask::Remove {
-                verified: entry.parked.have.clone(),
-                trash: data == RemoveData::Trash,
-            },
-            Some(AfterStop::Move(to)) => DiskTask::Move { to },
-        };
-        let (reply, result) = bounded(1);
-        let storage = Arc::clone(&entry.storage);
-        self.commons.disk.submit(DiskJob { storage, task, reply });
-        entry.at_disk = Some(result);
+            Some(AfterStop::Remove(RemoveData::Keep)) => self.delist(id),
+            Some(AfterStop::Remove(data)) => {
+                let verified = entry.parked.have.clone();
+                let trash = data == RemoveData::Trash;
+                self.send_to_disk(id, Errand::Remove, DiskTask::Remove { verified, trash });
+            }
+            Some(AfterStop::Move(to)) => self.send_to_disk(id, Errand::Move, DiskTask::Move { to }),
+        }
+    }
+
+    fn send_to_disk(&mut self, id: InfoHash, errand: Errand, task: DiskTask) {
+        if let Some(entry) = self.torrents.get_mut(&id) {
+            let (reply, answer) = bounded(1);
+            let storage = Arc::clone(&entry.storage);
+            self.commons.disk.submit(DiskJob { storage, task, reply });
+            entry.at_disk = Some(AtDisk { errand, answer });
+        }
     }
 
     /// Looks for answers of the disk threads to what the engine itself asked them.
     pub(super) fn poll_disk(&mut self) {
-        let answer = |entry: &Entry| entry.at_disk.as_ref().and_then(|result| result.try_recv().ok());
+        let answer = |entry: &Entry| {
+            let at_disk = entry.at_disk.as_ref()?;
+            Some((at_disk.errand, at_disk.answer.try_recv().ok()?))
+        };
         let answers: Vec<_> = self
             .torrents
             .iter()
             .filter_map(|(id, entry)| Some((*id, answer(entry)?)))
             .collect();
-        answers
-            .into_iter()
-            .for_each(|(id, result)| self.on_disk(id, result));
+        for (id, (errand, result)) in answers {
+            self.on_disk(id, errand, result);
+        }
     }
 
-    fn on_disk(&mut self, id: InfoHash, result: DiskResult) {
+    fn on_disk(&mut self, id: InfoHash, errand: Errand, result: DiskResult) {
         self.queue_is_stale = true;
         let Some(entry) = self.torrents.get_mut(&id) else {
             return;
         };
         entry.at_disk = None;
         match result {
-            DiskResult::Removed => self.delist(id),
+            DiskResult::Removed => return self.delist(id),
             DiskResult::Moved => {
                 entry.folder = entry.storage.root();
                 log::info!("{}: moved to {}", entry.name(), entry.folder.display());
                 self.save(id);
             }
-            DiskResult::Failed { error, .. } => {
-                // Whatever was to be done was not: the torrent stays as it is.
-                self.fail(Some(id), error.to_string());
-            }
+            DiskResult::Prepared => self.on_finished(id),
+            DiskResult::Failed { error, .. } => self.errand_failed(id, errand, &error),
             _ => {}
         }
+        self.go_on_after_stop(id);
+    }
+
+    fn errand_failed(&mut self, id: InfoHash, errand: Errand, error: &StorageError) {
+        let message = error.to_string();
+        if let Some(entry) = self.torrents.get_mut(&id) {
+            match errand {
+                // Nothing has moved: it goes on where it was.
+                Errand::Move => {}
+                // Some files may be gone. To fetch them again is not what the user wants.
+                Errand::Remove => {
+                    entry.paused = true;
+                    entry.distrust_data();
+                }
+                Errand::EmptyFiles => entry.failed = Some(message.clone()),
+            }
+        }
+        self.save(id);
+        self.fail(Some(id), message);
     }
 
     fn delist(&mut self, id: InfoHash) {
@@ -206,15 +243,32 @@ impl Engine {
 
     /// Writes a torrent's resume record.
     pub(super) fn save(&mut self, id: InfoHash) {
-        if let Some(entry) = self.torrents.get(&id) {
+        if let Some(entry) = self.torrents.get_mut(&id) {
+            entry.saved_totals = (entry.downloaded(), entry.uploaded());
             self.keeper.save_resume(id, record(entry));
         }
+    }
+
+    /// Saves the torrents whose totals have changed: one that only seeds has nothing else to save for days.
+    pub(super) fn save_totals(&mut self) {
+        let changed: Vec<_> = self
+            .torrents
+            .iter()
+            .filter(|(_, entry)| entry.saved_totals != (entry.downloaded(), entry.uploaded()))
+            .map(|(id, _)| *id)
+            .collect();
+        changed.into_iter().for_each(|id| self.save(id));
     }
 }
 
 fn record(entry: &Entry) -> ResumeRecord {
+    let mut unchecked = Bitfield::empty(entry.parked.have.len());
+    for piece in &entry.parked.unchecked {
+        unchecked.insert(*piece);
+    }
     ResumeRecord {
         have: entry.parked.have.clone(),
+        unchecked,
         priorities: entry.parked.priorities.clone(),
         sequential: entry.parked.sequential,
         paused: entry.paused,

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, select, tick};
+use crossbeam_channel::{Receiver, Sender, never, select, tick};
 
 use crate::config::Config;
 use crate::config::watch::Watcher;
@@ -48,6 +48,9 @@ const FAREWELL: Duration = Duration::from_secs(3);
 /// How long the torrents may take to bring everything to disk at the end. Past it the last saved state
 /// stands, and the journals know the rest.
 const LAST_WRITES: Duration = Duration::from_secs(20);
+
+/// How often totals that have changed are saved: what a killed program forgets of them at most.
+const SAVE_EVERY: Duration = Duration::from_secs(120);
 
 /// What an engine starts from.
 pub struct EngineSetup {
@@ -110,6 +113,7 @@ pub struct Engine {
     announcer: AnnouncerHandle,
     keeper: Keeper,
     reports: Sender<(InfoHash, TorrentReport)>,
+    next_save: Instant,
     stopping: Option<Instant>,
 }
 
@@ -130,12 +134,19 @@ struct Inputs {
 }
 
 impl Engine {
-    fn run(mut self, inputs: &Inputs) {
+    fn run(mut self, mut inputs: Inputs) {
         let ticks = tick(TICK);
         while !self.has_ended() {
             self.schedule();
             select! {
-                recv(inputs.commands) -> command => self.on_command(command.unwrap_or(EngineCommand::Shutdown)),
+                recv(inputs.commands) -> command => match command {
+                    Ok(command) => self.on_command(command),
+                    // Nobody can ask for anything any more, not even for the end.
+                    Err(_) => {
+                        inputs.commands = never();
+                        self.shut_down();
+                    }
+                },
                 recv(inputs.reports) -> report => if let Ok((info_hash, report)) = report {
                     self.on_report(info_hash, report);
                 },
@@ -159,6 +170,10 @@ impl Engine {
             }
         }
         self.poll_disk();
+        if now >= self.next_save {
+            self.next_save = now + SAVE_EVERY;
+            self.save_totals();
+        }
         self.tell_snapshot();
         self.queue_is_stale = true;
     }
@@ -208,6 +223,7 @@ impl Engine {
         if self.stopping.is_none() {
             log::info!("stopping");
             self.stopping = Some(Instant::now());
+            self.commons.disk.interrupt_moves();
             self.announcer.send(AnnouncerCommand::Shutdown(FAREWELL));
             self.torrents.values_mut().for_each(Entry::stop);
         }
@@ -219,7 +235,7 @@ impl Engine {
                 || self
                     .torrents
                     .values()
-                    .all(|entry| matches!(entry.thread, Thread::None))
+                    .all(|entry| matches!(entry.thread, Thread::None) && entry.at_disk.is_none())
         })
     }
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::engine::Engine;
 use crate::engine::api::EngineEvent;
-use crate::engine::entry::{Entry, unix_now};
+use crate::engine::entry::unix_now;
 use crate::id::InfoHash;
 use crate::net::greeter::{Greeted, GreeterEvent};
 use crate::torrent::downloader::{TorrentCommand, TorrentReport};
@@ -21,7 +21,14 @@ impl Engine {
             return;
         };
         match report {
-            TorrentReport::Status(status) => entry.status = status,
+            TorrentReport::Status(status) => {
+                let most = self.config.network.max_connections_per_torrent;
+                entry
+                    .totals
+                    .wants_peers
+                    .store(status.peers < most, Ordering::Relaxed);
+                entry.status = status;
+            }
             TorrentReport::Details(details) => {
                 let details = entry.complete_details(*details, Instant::now());
                 self.tell(EngineEvent::Details(Arc::new(details)));
@@ -33,11 +40,16 @@ impl Engine {
             }
             TorrentReport::Checked => {
                 entry.parked.unchecked.clear();
+                entry.rechecking = false;
                 self.queue_is_stale = true;
             }
             TorrentReport::Finished => self.on_finished(id),
             TorrentReport::Halted(message) => self.fail(Some(id), message),
             TorrentReport::Quiet => entry.stop(),
+            TorrentReport::Crashed => {
+                entry.on_crashed();
+                self.on_ended(id);
+            }
             TorrentReport::Ended(parked) => {
                 entry.on_ended(parked);
                 self.on_ended(id);
@@ -45,16 +57,18 @@ impl Engine {
         }
     }
 
-    fn on_finished(&mut self, id: InfoHash) {
+    pub(super) fn on_finished(&mut self, id: InfoHash) {
         let Some(entry) = self.torrents.get_mut(&id) else {
             return;
         };
         log::info!("{}: complete", entry.name());
-        entry.completed_at = Some(unix_now());
-        // Only a download is told to the trackers, not data that was there all along (BEP 3 §trackers).
-        if entry.status.downloaded > 0 {
+        // Only a download is told to the trackers, and once: not data that was there all along, and not the
+        // mending of a few pieces after a check (BEP 3 §trackers).
+        if entry.completed_at.is_none() && entry.downloaded() > 0 {
             self.announcer.send(AnnouncerCommand::Completed(id));
         }
+        entry.completed_at.get_or_insert_with(unix_now);
+        self.save(id);
         self.queue_is_stale = true;
         self.tell_snapshot();
         self.tell(EngineEvent::Finished(id));
@@ -101,20 +115,7 @@ impl Engine {
 
     fn on_greeted(&mut self, greeted: Greeted) {
         let id = greeted.handshake.info_hash;
-        let connections: usize = self.torrents.values().map(|entry| entry.status.peers).sum();
-        let Some(entry) = self.torrents.get(&id).filter(|entry| entry.active) else {
-            return;
-        };
-        if connections >= self.config.network.max_connections {
-            log::debug!(
-                "{}: {} is turned away: too many connections",
-                entry.name(),
-                greeted.addr
-            );
-            entry.tell(TorrentCommand::DialFailed {
-                addr: greeted.addr,
-                own: false,
-            });
+        if !self.torrents.get(&id).is_some_and(|entry| entry.active) {
             return;
         }
         self.ensure_thread(id);
@@ -148,23 +149,7 @@ impl Engine {
         let Some(entry) = self.torrents.get_mut(&id) else {
             return;
         };
-        remember(entry, &peers);
+        entry.remember_peers(&peers);
         entry.tell(TorrentCommand::PeersFound(peers));
-        entry.totals.wants_peers.store(
-            entry.status.peers < self.config.network.max_connections_per_torrent,
-            Ordering::Relaxed,
-        );
     }
-}
-
-/// Peers of a torrent whose thread does not run are for its next run.
-fn remember(entry: &mut Entry, peers: &[SocketAddr]) {
-    const MOST: usize = 200;
-    let known = &mut entry.parked.known_peers;
-    let new = peers
-        .iter()
-        .filter(|peer| !known.contains(peer))
-        .copied()
-        .collect::<Vec<_>>();
-    known.extend(new.into_iter().take(MOST.saturating_sub(known.len())));
 }

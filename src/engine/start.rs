@@ -11,7 +11,7 @@ use crossbeam_channel::unbounded;
 use crate::config::watch::Watcher;
 use crate::engine::commands::limit_of_kib;
 use crate::engine::keeper::Keeper;
-use crate::engine::{Engine, EngineHandle, EngineSetup, Inputs};
+use crate::engine::{Engine, EngineHandle, EngineSetup, Inputs, SAVE_EVERY};
 use crate::id::PeerId;
 use crate::memory::{BlockPool, Budget};
 use crate::metainfo::Metainfo;
@@ -21,6 +21,7 @@ use crate::net::sockets::{SocketError, SocketFactory};
 use crate::storage::disk::DiskPool;
 use crate::storage::files::FileCache;
 use crate::storage::state_dir::{Loaded, StateDir, StateError};
+use crate::torrent::connections::ConnectionLimit;
 use crate::torrent::downloader::Commons;
 use crate::tracker::client::{self, AnnouncerSetup};
 
@@ -90,6 +91,7 @@ impl Engine {
             disk: DiskPool::spawn(disk_threads)?,
             greeter,
             next_peer: AtomicU64::new(1),
+            connections: ConnectionLimit::new(config.network.max_connections),
         });
         let loaded = state.load_all();
         let mut engine = Self {
@@ -109,6 +111,7 @@ impl Engine {
             announcer,
             keeper: Keeper::spawn(state)?,
             reports: reports_tx,
+            next_save: Instant::now() + SAVE_EVERY,
             stopping: None,
             config,
         };
@@ -120,7 +123,7 @@ impl Engine {
         };
         let thread = thread::Builder::new().name("engine".into()).spawn(move || {
             engine.restore_all(loaded);
-            engine.run(&inputs);
+            engine.run(inputs);
         })?;
         Ok(EngineHandle {
             commands: commands_tx,

@@ -169,6 +169,7 @@ pub struct DiskPool {
     queues: Option<Queues<Sender<DiskJob>>>,
     threads: Vec<JoinHandle<()>>,
     closing: Arc<AtomicBool>,
+    no_copies: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Clone)]
@@ -195,6 +196,7 @@ impl DiskPool {
             }),
             threads: Vec::new(),
             closing: Arc::default(),
+            no_copies: Arc::default(),
         };
         for number in 0..threads.max(1) {
             let (writes, checks) = (writes_rx.clone(), checks_rx.clone());
@@ -223,11 +225,18 @@ impl DiskPool {
         let _ = queue.send(job);
     }
 
+    /// Ends the move that is under way, and all later ones, unless they need no copy: each is answered with
+    /// [`StorageError::Interrupted`]. For the end of the client, which would wait for hours.
+    pub fn interrupt_moves(&self) {
+        self.no_copies.store(true, Ordering::Relaxed);
+    }
+
     fn start(&mut self, name: String, run: impl FnOnce(Worker) + Send + 'static) -> io::Result<()> {
         let worker = Worker {
             slice: Vec::new(),
             zeroes: None,
             closing: Arc::clone(&self.closing),
+            no_copies: Arc::clone(&self.no_copies),
         };
         let thread = std::thread::Builder::new()
             .name(name)
@@ -240,6 +249,7 @@ impl DiskPool {
 impl Drop for DiskPool {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::Relaxed);
+        self.interrupt_moves();
         self.queues = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -256,6 +266,7 @@ struct Worker {
     /// A length and the hash of as many zeroes: what a piece that was never written reads as.
     zeroes: Option<(u32, [u8; 20])>,
     closing: Arc<AtomicBool>,
+    no_copies: Arc<AtomicBool>,
 }
 
 impl Worker {
@@ -312,7 +323,7 @@ impl Worker {
             }
             DiskTask::Sync => return Some(sync(storage)),
             DiskTask::Move { .. } | DiskTask::Remove { .. } if closing => return None,
-            DiskTask::Move { to } => storage.move_to(&to, &self.closing).map(|()| DiskResult::Moved),
+            DiskTask::Move { to } => storage.move_to(&to, &self.no_copies).map(|()| DiskResult::Moved),
             DiskTask::Remove { verified, trash } => {
                 storage.remove(&verified, trash).map(|()| DiskResult::Removed)
             }

@@ -56,7 +56,7 @@ impl Storage {
         for (index, file) in wanted {
             if file.length == 0 {
                 self.handle(index, Access::Write)?;
-            } else if self.preallocate {
+            } else if self.preallocates() {
                 self.allocate(index, file)?;
             }
         }

@@ -54,6 +54,9 @@ pub struct ResumeRecord {
     /// Pieces that are verified and synced.
     #[serde(with = "hex_bits")]
     pub have: Bitfield,
+    /// Pieces that may be there and must be hashed before they count: a check that has not ended.
+    #[serde(with = "hex_bits")]
+    pub unchecked: Bitfield,
     /// One for each file that is not padding; empty: all normal.
     pub priorities: Vec<Priority>,
     /// Whether pieces are fetched in order.
@@ -90,6 +93,7 @@ impl ResumeRecord {
     pub fn new(folder: &Path, pieces: u32) -> Self {
         Self {
             have: Bitfield::empty(pieces),
+            unchecked: Bitfield::empty(pieces),
             priorities: Vec::new(),
             sequential: false,
             paused: false,

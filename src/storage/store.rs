@@ -35,7 +35,7 @@ pub struct Storage {
     pub(super) layout: Layout,
     pub(super) cache: Arc<FileCache>,
     pub(super) owner: Owner,
-    pub(super) preallocate: bool,
+    preallocate: AtomicBool,
     pub(super) moving: RwLock<()>,
     root: RwLock<PathBuf>,
     pub(super) files: Box<[FileState]>,
@@ -65,7 +65,7 @@ impl Storage {
             owner: cache.new_owner(),
             layout,
             cache,
-            preallocate,
+            preallocate: AtomicBool::new(preallocate),
             moving: RwLock::new(()),
             root: RwLock::new(root.to_owned()),
             files,
@@ -79,6 +79,15 @@ impl Storage {
     pub fn with_journal(mut self, journal: Arc<Journal>) -> Self {
         self.journal = Some(journal);
         self
+    }
+
+    /// Whether [`Storage::prepare`] gives files their full size on disk from now on.
+    pub fn set_preallocate(&self, preallocate: bool) {
+        self.preallocate.store(preallocate, Ordering::Relaxed);
+    }
+
+    pub(super) fn preallocates(&self) -> bool {
+        self.preallocate.load(Ordering::Relaxed)
     }
 
     /// Which file holds which byte.

@@ -24,6 +24,7 @@ use crate::peer::connection::{Connection, ConnectionSetup};
 use crate::peer::link::{CompletedLog, PeerBatch, PeerKey};
 use crate::storage::Storage;
 use crate::storage::disk::{DiskJob, DiskPool, DiskResult, DiskTask};
+use crate::torrent::connections::ConnectionLimit;
 use crate::torrent::report::{Every, Parked, TorrentStatus, details};
 use crate::torrent::state::{Action, Settings, Start, Torrent};
 use crate::tracker::client::Totals;
@@ -89,6 +90,8 @@ pub enum TorrentReport {
     Quiet,
     /// The thread has ended. Nothing follows.
     Ended(Parked),
+    /// The thread has panicked. Nothing follows.
+    Crashed,
 }
 
 /// What all Downloaders of a client share.
@@ -106,6 +109,8 @@ pub struct Commons {
     pub greeter: GreeterHandle,
     /// The next connection's key.
     pub next_peer: AtomicU64,
+    /// Room for connections.
+    pub connections: ConnectionLimit,
 }
 
 /// What one Downloader needs.
@@ -166,6 +171,9 @@ pub struct Downloader {
     download: Arc<Limiter>,
     upload: Arc<Limiter>,
     totals: Arc<Totals>,
+    /// Bytes received and sent by earlier runs of the thread, for `totals`: what trackers are told must not
+    /// fall.
+    told_before: (u64, u64),
     /// A `Sync` is under way.
     syncing: bool,
     /// Pieces that survive a power cut.
@@ -178,6 +186,20 @@ pub struct Downloader {
     batches_tx: Sender<PeerBatch>,
     disk_tx: Sender<DiskResult>,
     reports: Sender<(InfoHash, TorrentReport)>,
+}
+
+/// Tells the engine of a panic, as the torrent would else never end.
+struct Alarm {
+    info_hash: InfoHash,
+    reports: Sender<(InfoHash, TorrentReport)>,
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let _ = self.reports.send((self.info_hash, TorrentReport::Crashed));
+        }
+    }
 }
 
 /// What the thread listens to.
@@ -203,7 +225,12 @@ impl Downloader {
     pub fn spawn(setup: Setup) -> std::io::Result<DownloaderHandle> {
         let (commands, commands_rx) = unbounded();
         let name = format!("torrent {}", &setup.metainfo.info.info_hash.to_string()[..8]);
+        let alarm = Alarm {
+            info_hash: setup.metainfo.info.info_hash,
+            reports: setup.reports.clone(),
+        };
         let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let _alarm = alarm;
             let (batches_tx, batches) = bounded(BATCHES);
             let (disk_tx, disk) = unbounded();
             let inputs = Inputs {
@@ -245,6 +272,10 @@ impl Downloader {
             leaving: Vec::new(),
             download: setup.download,
             upload: setup.upload,
+            told_before: (
+                setup.totals.downloaded.load(Ordering::Relaxed),
+                setup.totals.uploaded.load(Ordering::Relaxed),
+            ),
             totals: setup.totals,
             syncing: false,
             safe,
@@ -300,6 +331,7 @@ impl Downloader {
             }
             TorrentCommand::SetPriorities(priorities) => {
                 self.torrent.set_priorities(priorities);
+                self.report_status();
                 self.sync_now = true;
             }
             TorrentCommand::SetSequential(sequential) => {
@@ -316,11 +348,26 @@ impl Downloader {
     }
 
     fn on_greeted(&mut self, now: Instant, greeted: Greeted) {
+        if !self.commons.connections.take() {
+            log::debug!(
+                "{}: {} is turned away: too many connections of all torrents",
+                self.name(),
+                greeted.addr
+            );
+            return self.torrent.on_dial_failed(now, greeted.addr, false);
+        }
+        if !self.join(now, greeted) {
+            self.commons.connections.give_back();
+        }
+    }
+
+    /// Whether the peer is connected now.
+    fn join(&mut self, now: Instant, greeted: Greeted) -> bool {
         let session = match self.torrent.admit(now, &greeted) {
             Ok(session) => session,
             Err(reason) => {
                 log::debug!("{}: {} is turned away: {reason}", self.name(), greeted.addr);
-                return;
+                return false;
             }
         };
         let addr = greeted.addr;
@@ -331,6 +378,7 @@ impl Downloader {
                 self.torrent
                     .on_joined(now, key, session, Arc::clone(connection.counters()));
                 self.connections.insert(key, connection);
+                true
             }
             Err(error) => {
                 log::warn!(
@@ -338,6 +386,7 @@ impl Downloader {
                     self.name()
                 );
                 self.torrent.on_dial_failed(now, addr, false);
+                false
             }
         }
     }
@@ -362,17 +411,18 @@ impl Downloader {
     fn on_disk(&mut self, now: Instant, result: DiskResult) {
         match result {
             DiskResult::Synced { pieces } => {
+                let mut grown = false;
                 for piece in pieces {
-                    self.safe.insert(piece);
+                    grown |= self.safe.insert(piece);
                 }
-                self.on_synced();
+                self.on_synced(grown);
             }
             DiskResult::SyncFailed { error } => {
                 log::error!(
                     "{}: what was written may not survive a power cut: {error}",
                     self.name()
                 );
-                self.on_synced();
+                self.on_synced(false);
             }
             result => self.torrent.on_disk(now, result),
         }
@@ -401,10 +451,10 @@ impl Downloader {
         }
         self.totals
             .downloaded
-            .store(self.torrent.downloaded(), Ordering::Relaxed);
+            .store(self.told_before.0 + self.torrent.downloaded(), Ordering::Relaxed);
         self.totals
             .uploaded
-            .store(self.torrent.uploaded(), Ordering::Relaxed);
+            .store(self.told_before.1 + self.torrent.uploaded(), Ordering::Relaxed);
         self.totals.left.store(self.torrent.left(), Ordering::Relaxed);
     }
 
@@ -425,11 +475,11 @@ impl Downloader {
         self.submit(DiskTask::Sync);
     }
 
-    /// A sync has ended, whether well or not.
-    fn on_synced(&mut self) {
+    /// A sync has ended. `grown`: it made more pieces safe.
+    fn on_synced(&mut self, grown: bool) {
         self.syncing = false;
-        // What could not be made safe by the last sync is hashed again at the next start.
-        self.ended = self.stopping && !self.torrent.awaits_disk();
+        // What a last sync could not make safe is hashed again at the next start.
+        self.ended = self.stopping && !grown && !self.torrent.awaits_disk();
         self.report(TorrentReport::Durable(self.torrent.parked(self.safe.clone())));
     }
 
@@ -442,6 +492,7 @@ impl Downloader {
             }
             Action::Close(peer, _) => {
                 if let Some(connection) = self.connections.remove(&peer) {
+                    self.commons.connections.give_back();
                     connection.close();
                     self.leaving.push(connection);
                 }
@@ -466,6 +517,7 @@ impl Downloader {
             }
             Action::Checked => {
                 self.sync_now = true;
+                self.report_status();
                 self.report(TorrentReport::Checked);
             }
             Action::Finished => {

@@ -4,6 +4,7 @@
 pub mod addresses;
 pub mod assembly;
 pub mod blame;
+pub mod connections;
 pub mod downloader;
 #[cfg(test)]
 mod fixture;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use dtorrent::config::Config;
+use dtorrent::config::{Config, LogConfig};
 use dtorrent::engine::EngineSetup;
 use dtorrent::engine::api::EngineCommand;
 use dtorrent::logging::Logger;
@@ -225,6 +225,13 @@ impl Application {
             link.join();
         }
         self.finish();
+    }
+
+    /// Takes over edited settings of the log.
+    pub(super) fn configure_log(&self, config: &LogConfig) {
+        if let Some(logger) = &*self.imp().logger.borrow() {
+            logger.configure(config);
+        }
     }
 
     fn finish(&self) {

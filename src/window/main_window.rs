@@ -14,6 +14,7 @@ use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
 use gtk::{gio, glib};
 
+use super::application::Application;
 use super::details_pane::DetailsPane;
 use super::engine_link::{Arrivals, EngineLink};
 use super::store::KeyedStore;
@@ -266,6 +267,11 @@ impl MainWindow {
             EngineEvent::Finished(info_hash) => self.tell_finished(info_hash),
             EngineEvent::Removed(info_hash) => {
                 self.imp().awaited.borrow_mut().remove(&info_hash);
+            }
+            EngineEvent::Configured(config) => {
+                if let Some(app) = self.application().and_downcast::<Application>() {
+                    app.configure_log(&config.log);
+                }
             }
             EngineEvent::Stopped => {
                 // Nobody can be told when there is no application any more.
