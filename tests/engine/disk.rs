@@ -1,0 +1,101 @@
+//! Disks that take nothing. The full one needs root, as it is a small file system of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use dtorrent::engine::api::{EngineCommand, TorrentState};
+use tempfile::tempdir;
+
+use crate::client::{Client, PIECE, Torrent};
+
+/// A small file system, gone with this value.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// `None` where nothing may be mounted; under `CI=true` that is a failure.
+    fn new(path: &Path, bytes: usize) -> Option<Self> {
+        fs::create_dir_all(path).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .arg(path)
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(path.to_owned()));
+        }
+        assert_ne!(
+            std::env::var("CI").as_deref(),
+            Ok("true"),
+            "a small file system could not be mounted"
+        );
+        None
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_holds_up_one_torrent_until_there_is_room() {
+    let home = tempdir().unwrap();
+    let small = home.path().join("small");
+    let Some(_mounted) = Mounted::new(&small, 30 * PIECE) else {
+        return;
+    };
+    let (large, other) = (
+        Torrent::file("large", 20 * PIECE),
+        Torrent::file("other", 20 * PIECE),
+    );
+    let mut seed = Client::start(&home.path().join("seed"));
+    seed.seed(&large);
+    let peer = seed.seed(&other);
+    fs::write(small.join("ballast"), vec![1; 20 * PIECE]).unwrap();
+
+    let leech_home = home.path().join("leech");
+    let mut config = crate::client::config(&leech_home);
+    config.transfer.max_active_downloads = 1;
+    let mut leech = Client::start_with(config, &leech_home, None);
+    leech.add_with(&large.metainfo, |add| {
+        add.folder = Some(small.clone());
+        add.peers = vec![peer];
+    });
+    let waiting = leech.wait_state(large.id(), TorrentState::Waiting);
+    let why = waiting.error.unwrap();
+    assert!(
+        why.contains("not enough space") && why.contains("goes on by itself"),
+        "{why}"
+    );
+    leech.add(&other.metainfo, &[peer]);
+    leech.wait_state(other.id(), TorrentState::Seeding);
+    fs::remove_file(small.join("ballast")).unwrap();
+    leech.wait_state(large.id(), TorrentState::Seeding);
+    assert!(large.is_whole_in(&small));
+    let told = leech.seen.iter().filter(|event| {
+        matches!(event, dtorrent::engine::api::EngineEvent::Failed { info_hash, .. } if *info_hash == Some(large.id()))
+    });
+    assert_eq!(told.count(), 1, "once, and not at each attempt");
+}
+
+#[test]
+fn a_folder_that_is_a_file_fails_the_torrent_until_it_is_put_right() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::file("film", 4 * PIECE);
+    let mut seed = Client::start(&home.path().join("seed"));
+    let peer = seed.seed(&torrent);
+    let mut leech = Client::start(&home.path().join("leech"));
+    let folder = home.path().join("in-the-way");
+    fs::write(&folder, "").unwrap();
+    leech.add_with(&torrent.metainfo, |add| {
+        add.folder = Some(folder.clone());
+        add.peers = vec![peer];
+    });
+    let failed = leech.wait_state(torrent.id(), TorrentState::Failed);
+    assert!(failed.error.unwrap().contains("in-the-way"));
+    fs::remove_file(&folder).unwrap();
+    leech.send(EngineCommand::Start(torrent.id()));
+    leech.wait_state(torrent.id(), TorrentState::Seeding);
+    assert!(torrent.is_whole_in(&folder));
+}

@@ -1,0 +1,89 @@
+//! The queue, and settings that change under way.
+
+use std::fs;
+
+use dtorrent::config::Config;
+use dtorrent::engine::api::{EngineCommand, EngineEvent, TorrentState};
+use tempfile::tempdir;
+
+use crate::client::{Client, PIECE, Torrent, config};
+
+fn running(snapshot: &dtorrent::engine::api::EngineSnapshot) -> usize {
+    let runs = |torrent: &&dtorrent::engine::api::TorrentSummary| torrent.state == TorrentState::Downloading;
+    snapshot.torrents.iter().filter(runs).count()
+}
+
+#[test]
+fn three_downloads_go_one_after_the_other() {
+    let home = tempdir().unwrap();
+    let torrents = ["a", "b", "c"].map(|name| Torrent::file(name, 10 * PIECE));
+    let mut seed = Client::start(&home.path().join("seed"));
+    for torrent in &torrents {
+        seed.seed(torrent);
+    }
+    let peer = seed.addr();
+    let leech_home = home.path().join("leech");
+    let mut config = config(&leech_home);
+    config.transfer.max_active_downloads = 1;
+    let mut leech = Client::start_with(config, &leech_home, None);
+    // The first has nobody to download from: it keeps the others waiting until it is put behind them.
+    leech.add(&torrents[0].metainfo, &[]);
+    leech.add(&torrents[1].metainfo, &[peer]);
+    leech.add(&torrents[2].metainfo, &[peer]);
+    let snapshot = leech.wait_for("a queue", |snapshot| snapshot.torrents.len() == 3);
+    let states: Vec<_> = snapshot.torrents.iter().map(|torrent| torrent.state).collect();
+    use TorrentState::{Downloading, Queued};
+    assert_eq!(states, [Downloading, Queued, Queued]);
+    leech.send(EngineCommand::SetQueuePosition {
+        info_hash: torrents[0].id(),
+        position: 9,
+    });
+    leech.wait_for("two of three", |snapshot| {
+        assert!(running(snapshot) <= 1, "{snapshot:?}");
+        let done = |torrent: &&dtorrent::engine::api::TorrentSummary| torrent.state == TorrentState::Seeding;
+        snapshot.torrents.iter().filter(done).count() == 2
+    });
+    leech.send(EngineCommand::AddPeers {
+        info_hash: torrents[0].id(),
+        peers: vec![peer],
+    });
+    leech.wait_state(torrents[0].id(), TorrentState::Seeding);
+    let order: Vec<_> = leech
+        .restart()
+        .next_snapshot()
+        .torrents
+        .iter()
+        .map(|torrent| torrent.info_hash)
+        .collect();
+    assert_eq!(order, [1, 2, 0].map(|number: usize| torrents[number].id()));
+}
+
+#[test]
+fn an_edit_of_the_settings_takes_effect_at_once() {
+    let home = tempdir().unwrap();
+    let path = home.path().join("config.toml");
+    let network = format!(
+        "[network]\nport = 0\nbind = \"{}\"\n",
+        config(home.path()).network.bind
+    );
+    fs::write(&path, &network).unwrap();
+    let start = Config::load(&path).unwrap();
+    let mut client = Client::start_with(start, home.path(), Some(path.clone()));
+    let torrents = ["a", "b"].map(|name| Torrent::file(name, PIECE));
+    for torrent in &torrents {
+        client.add(&torrent.metainfo, &[]);
+    }
+    client.wait_for("two downloads", |snapshot| running(snapshot) == 2);
+
+    fs::write(&path, format!("{network}[transfer]\nmax_active_downloads = 1\n")).unwrap();
+    client.wait_event(
+        |event| matches!(event, EngineEvent::Configured(config) if config.transfer.max_active_downloads == 1),
+    );
+    client.wait_for("one download", |snapshot| running(snapshot) == 1);
+
+    fs::write(&path, "[transfer]\nmax_active_downloads = -1\n").unwrap();
+    client.wait_failure("line 2");
+    fs::write(&path, format!("{network}[folders]\nstate = \"elsewhere\"\n")).unwrap();
+    client.wait_failure("folders.state takes effect when");
+    client.wait_for("two downloads", |snapshot| running(snapshot) == 2);
+}

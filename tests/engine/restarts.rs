@@ -1,0 +1,94 @@
+//! What an engine finds when it starts again.
+
+use std::fs;
+
+use dtorrent::engine::api::{EngineCommand, TorrentState};
+use tempfile::tempdir;
+
+use crate::client::{Client, PIECE, Torrent};
+
+#[test]
+fn everything_the_user_chose_is_kept() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::file("film", 4 * PIECE);
+    let mut client = Client::start(home.path());
+    client.seed(&torrent);
+    client.send(EngineCommand::SetLimits {
+        info_hash: torrent.id(),
+        download_kib: 12,
+        upload_kib: 34,
+    });
+    client.send(EngineCommand::SetSequential {
+        info_hash: torrent.id(),
+        sequential: true,
+    });
+    client.send(EngineCommand::Pause(torrent.id()));
+    let mut client = client.restart();
+    let found = client.wait_state(torrent.id(), TorrentState::Paused);
+    assert_eq!((found.progress, found.wanted_done), (1.0, found.total_length));
+    let details = client.details(torrent.id());
+    assert_eq!((details.download_limit_kib, details.upload_limit_kib), (12, 34));
+    assert!(details.sequential);
+}
+
+#[test]
+fn a_check_that_was_cut_short_is_ended_in_the_next_run() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::file("film", 500 * PIECE);
+    let mut client = Client::start(home.path());
+    client.seed(&torrent);
+    client.send(EngineCommand::Recheck(torrent.id()));
+    let mut client = client.restart();
+    // Nobody has it: whatever is not checked could not be fetched.
+    client.wait_state(torrent.id(), TorrentState::Seeding);
+}
+
+#[test]
+fn a_folder_that_is_not_there_stops_the_torrent_and_not_the_others() {
+    let home = tempdir().unwrap();
+    let (gone, there) = (Torrent::file("gone", 4 * PIECE), Torrent::file("there", PIECE));
+    let mut client = Client::start(home.path());
+    client.seed(&there);
+    let folder = home.path().join("disk");
+    gone.write_to(&folder);
+    client.add_with(&gone.metainfo, |add| add.folder = Some(folder.clone()));
+    client.wait_state(gone.id(), TorrentState::Seeding);
+    client.stop();
+    fs::rename(&folder, home.path().join("unmounted")).unwrap();
+
+    let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    let failed = client.wait_state(gone.id(), TorrentState::Failed);
+    assert!(failed.error.unwrap().contains("is not there"));
+    client.wait_state(there.id(), TorrentState::Seeding);
+    assert!(!folder.exists());
+    fs::rename(home.path().join("unmounted"), &folder).unwrap();
+    client.send(EngineCommand::Recheck(gone.id()));
+    client.wait_state(gone.id(), TorrentState::Seeding);
+}
+
+#[test]
+fn damaged_state_costs_a_check_or_an_addition_and_is_told() {
+    let home = tempdir().unwrap();
+    let (one, two) = (Torrent::file("one", 4 * PIECE), Torrent::file("two", PIECE));
+    let mut client = Client::start(home.path());
+    client.seed(&one);
+    client.seed(&two);
+    client.stop();
+    for (hash, kinds) in [
+        (one.id(), ["resume", "resume.old"]),
+        (two.id(), ["torrent", "torrent.old"]),
+    ] {
+        for kind in kinds {
+            let path = home.path().join(format!("state/torrents/{hash}.{kind}"));
+            if path.exists() {
+                fs::write(path, "rubbish").unwrap();
+            }
+        }
+    }
+    let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    client.wait_state(one.id(), TorrentState::Seeding);
+    assert_eq!(client.next_snapshot().torrents.len(), 1);
+    let told = format!("{:?}", client.seen);
+    assert!(told.contains("cannot be read") && told.contains("cannot be used"));
+    client.seed(&two);
+}

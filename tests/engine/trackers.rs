@@ -1,0 +1,109 @@
+//! What trackers are told.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use crossbeam_channel::{Receiver, unbounded};
+use dtorrent::engine::api::{EngineCommand, TorrentState};
+use tempfile::tempdir;
+
+use crate::client::{Client, PIECE, Torrent};
+
+/// An HTTP tracker that knows nobody; gives its URL and the requests that it gets.
+fn tracker() -> (String, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    let (requests_tx, requests) = unbounded();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut request = String::new();
+            while stream.read_line(&mut request).is_ok_and(|read| read > 2) {}
+            let body = "d8:intervali1800e5:peers0:e";
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let _ = stream.get_mut().write_all(answer.as_bytes());
+            if requests_tx.send(request).is_err() {
+                return;
+            }
+        }
+    });
+    (url, requests)
+}
+
+/// Each request's event and number of bytes left.
+fn told(requests: &Receiver<String>) -> Vec<(String, String)> {
+    let value = |request: &String, key: &str| {
+        let (_, rest) = request.split_once(&format!("{key}="))?;
+        Some(rest.split(['&', ' ']).next()?.to_owned())
+    };
+    requests
+        .try_iter()
+        .filter(|request| request.starts_with("GET /announce"))
+        .map(|request| {
+            (
+                value(&request, "event").unwrap_or_default(),
+                value(&request, "left").unwrap_or_default(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_download_is_started_completed_once_and_stopped() {
+    let home = tempdir().unwrap();
+    let (url, requests) = tracker();
+    let torrent = Torrent::tracked("film", 4 * PIECE, &url);
+    let id = torrent.id();
+    let mut seed = Client::start(&home.path().join("seed"));
+    seed.seed(&torrent);
+    seed.stop();
+    let tell = |event: &str, left: &str| (event.to_owned(), left.to_owned());
+    assert_eq!(
+        told(&requests),
+        [tell("started", "0"), tell("stopped", "0")],
+        "after its check, and without `completed`"
+    );
+
+    // From here on the seed is silent: the same data has the same info-hash without the tracker.
+    let mut seed = Client::start(&home.path().join("silent"));
+    let addr = seed.seed(&Torrent::file("film", 4 * PIECE));
+    let mut leech = Client::start(&home.path().join("leech"));
+    leech.add(&torrent.metainfo, &[]);
+    let first = requests.recv().unwrap();
+    let left = format!("left={}", 4 * PIECE);
+    assert!(
+        first.contains("event=started") && first.contains(&left),
+        "{first}"
+    );
+    leech.send(EngineCommand::AddPeers {
+        info_hash: id,
+        peers: vec![addr],
+    });
+    leech.wait_state(id, TorrentState::Seeding);
+    leech.send(EngineCommand::Recheck(id));
+    leech.wait_state(id, TorrentState::Seeding);
+    leech.stop();
+    let events = told(&requests);
+    let completed = events.iter().filter(|(event, _)| event == "completed").count();
+    assert_eq!(completed, 1, "{events:?}");
+    assert_eq!(events.last().unwrap().0, "stopped");
+}
+
+#[test]
+fn a_tracker_that_does_not_answer_does_not_hold_up_the_end() {
+    let home = tempdir().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", silent.local_addr().unwrap());
+    let torrent = Torrent::tracked("film", 4 * PIECE, &url);
+    let mut client = Client::start(home.path());
+    client.add(&torrent.metainfo, &[]);
+    client.wait_state(torrent.id(), TorrentState::Downloading);
+    let _asked = silent.accept().unwrap();
+    client.stop();
+    let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    client.wait_state(torrent.id(), TorrentState::Downloading);
+}
