@@ -148,6 +148,11 @@ impl Session {
         self.has.is_full()
     }
 
+    /// Whether we may ask for blocks of this piece: it does not choke us, or serves that piece all the same.
+    pub fn may_request(&self, piece: PieceIndex) -> bool {
+        !self.peer_choking || self.allowed_fast.contains(&piece)
+    }
+
     /// Name of its program: what it says itself, else what its peer id tells.
     pub fn client(&self) -> String {
         self.client

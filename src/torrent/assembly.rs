@@ -19,7 +19,9 @@ struct OpenPiece {
     authors: Vec<Option<Author>>,
     /// Credits that the piece holds as a whole; 0 for one that is spilled.
     credits: usize,
-    /// Blocks of a spilled piece that have reached the disk.
+    /// Blocks of a spilled piece that were sent to the disk.
+    sent: usize,
+    /// Those of them that have reached it.
     spilled: usize,
 }
 
@@ -45,6 +47,10 @@ pub struct Assembly {
     /// Credits of single blocks of spilled pieces that are out.
     block_credits: usize,
     open: BTreeMap<PieceIndex, OpenPiece>,
+    /// Spilled pieces that were closed while the disk still had blocks of them, and how many. Until these
+    /// are through such a piece is not opened again: they would count for its next life and be written over
+    /// its blocks.
+    leftover: BTreeMap<PieceIndex, usize>,
 }
 
 impl Assembly {
@@ -58,6 +64,7 @@ impl Assembly {
             spills,
             block_credits: 0,
             open: BTreeMap::new(),
+            leftover: BTreeMap::new(),
         }
     }
 
@@ -66,8 +73,17 @@ impl Assembly {
         self.spills
     }
 
-    /// Opens a piece if its credits can be had.
+    /// Whether so little memory is left that some piece of some torrent may not be opened: pieces that are
+    /// kept take up to a quarter of the budget.
+    pub fn memory_is_short(&self) -> bool {
+        self.budget.taken() + self.budget.limit() / 4 > self.budget.limit()
+    }
+
+    /// Opens a piece if its credits can be had, and nothing of an earlier attempt is on its way to the disk.
     pub fn open(&mut self, piece: PieceIndex) -> bool {
+        if self.leftover.contains_key(&piece) {
+            return false;
+        }
         let blocks = self.geometry.block_count(piece) as usize;
         let credits = if self.spills { 0 } else { blocks };
         let granted = self.budget.take(credits, 0);
@@ -79,6 +95,7 @@ impl Assembly {
             blocks: (0..blocks).map(|_| None).collect(),
             authors: vec![None; blocks],
             credits,
+            sent: 0,
             spilled: 0,
         };
         let before = self.open.insert(piece, open);
@@ -115,6 +132,7 @@ impl Assembly {
         let number = number as usize;
         open.authors[number] = Some(author);
         if self.spills {
+            open.sent += 1;
             return Stored::Spill(data);
         }
         open.blocks[number] = Some(data);
@@ -124,12 +142,17 @@ impl Assembly {
         Stored::Whole(open.blocks.iter_mut().filter_map(Option::take).collect())
     }
 
-    /// Blocks of a spilled piece are on disk. Gives the pieces that are wholly there now.
+    /// The disk is done with blocks of spilled pieces. Gives the pieces that are wholly there now.
     pub fn spilled(&mut self, blocks: &[Block]) -> Vec<PieceIndex> {
         self.give_back_blocks(blocks.len());
         let mut whole = Vec::new();
         for block in blocks {
-            if let Some(open) = self.open.get_mut(&block.piece) {
+            if let Some(left) = self.leftover.get_mut(&block.piece) {
+                *left -= 1;
+                if *left == 0 {
+                    self.leftover.remove(&block.piece);
+                }
+            } else if let Some(open) = self.open.get_mut(&block.piece) {
                 open.spilled += 1;
                 if open.spilled == open.authors.len() {
                     whole.push(block.piece);
@@ -143,6 +166,9 @@ impl Assembly {
     pub fn close(&mut self, piece: PieceIndex) -> Option<Vec<Author>> {
         let open = self.open.remove(&piece)?;
         self.budget.give_back(open.credits);
+        if open.spilled < open.sent {
+            self.leftover.insert(piece, open.sent - open.spilled);
+        }
         open.authors.into_iter().collect()
     }
 

@@ -255,7 +255,9 @@ impl Torrent {
         let Some(peer) = self.peers.get(&key) else { return };
         let session = &peer.session;
         let served = !session.am_choking || session.granted_fast.contains(&block.piece);
-        if served && self.have.has(block.piece) && peer.requests_in() < REQUEST_QUEUE {
+        let told = self.uploads_told.get(&key).copied().unwrap_or(0);
+        if served && self.have.has(block.piece) && peer.requests_in() + told < REQUEST_QUEUE {
+            self.uploads_told.insert(key, told + 1);
             self.actions.push(Action::Tell(key, PeerCommand::Upload(block)));
         } else if session.fast {
             let reject = vec![Message::RejectRequest(block)];

@@ -181,6 +181,12 @@ pub struct Torrent {
     pub(super) halt: Option<Halt>,
     /// Whether the disk was made ready for what is wanted.
     pub(super) readiness: Readiness,
+    /// How many times the disk threads are at that: more than once if what is wanted changed meanwhile.
+    pub(super) preparing: usize,
+    /// While memory is short: open pieces that nobody can go on with, and since when.
+    pub(super) orphans: BTreeMap<PieceIndex, Instant>,
+    /// Uploads that peers' writers were told of in this turn and have not counted yet.
+    pub(super) uploads_told: BTreeMap<PeerKey, usize>,
     /// The thread is about to end: nothing new is begun.
     pub(super) stopping: bool,
     /// `have` has grown since peers' interest was last worked out.
@@ -211,6 +217,9 @@ impl Torrent {
             check: Check::new(start.to_check),
             halt: None,
             readiness: Readiness::No,
+            preparing: 0,
+            orphans: BTreeMap::new(),
+            uploads_told: BTreeMap::new(),
             stopping: false,
             interest_is_stale: false,
             finished_told: false,
@@ -337,6 +346,7 @@ impl Torrent {
     /// Call this twice a second or so.
     pub fn on_tick(&mut self, now: Instant) {
         self.tick_peers(now);
+        self.give_up_orphans(now);
         self.download_rate.update(now, self.tally.downloaded);
         self.upload_rate.update(now, self.uploaded());
         if self.interest_is_stale {
@@ -361,6 +371,7 @@ impl Torrent {
         self.rechoke_if_due(now);
         self.flush_spills();
         self.feed_hungry(now);
+        self.uploads_told.clear();
         std::mem::take(&mut self.actions)
     }
 
@@ -373,6 +384,7 @@ impl Torrent {
             .is_some_and(|halt| !halt.why.retries || halt.retry_at.is_some());
         if due && self.check.is_none() && !halted && !self.stopping {
             self.readiness = Readiness::Asked;
+            self.preparing += 1;
             self.at_disk += 1;
             let wanted = selection::wanted_files(&self.layout, &self.priorities);
             self.actions.push(Action::Disk(DiskTask::Prepare { wanted }));

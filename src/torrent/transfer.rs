@@ -1,6 +1,6 @@
 //! Blocks: what is asked of whom, what becomes of what comes, and what the disk says of it. Layer 2.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::memory::BlockBuf;
@@ -15,6 +15,9 @@ use crate::wire::message::Message;
 /// A peer that sends this many blocks more that nobody asked for is thrown out. Some come honestly: they
 /// cross our cancels.
 const MOST_UNASKED: u32 = 2_000;
+
+/// How long a piece that nobody can go on with may hold memory that is needed.
+const ORPHAN_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Torrent {
     // Asking.
@@ -113,6 +116,38 @@ impl Torrent {
             self.picker.drop_open(piece);
             self.assembly.close(piece);
         }
+    }
+
+    /// While memory is short, pieces are thrown away of which nobody has sent or could send anything for a
+    /// while: with their credits others can be had.
+    pub(super) fn give_up_orphans(&mut self, now: Instant) {
+        if !self.assembly.memory_is_short() {
+            self.orphans.clear();
+            return;
+        }
+        let orphans: Vec<_> = self
+            .picker
+            .open_pieces()
+            .filter(|open| open.requested == 0 && (self.halt.is_some() || !self.is_served(open.piece)))
+            .collect();
+        self.orphans
+            .retain(|piece, _| orphans.iter().any(|open| open.piece == *piece));
+        for open in orphans {
+            let since = *self.orphans.entry(open.piece).or_insert(now);
+            if now.saturating_duration_since(since) >= ORPHAN_PATIENCE {
+                self.orphans.remove(&open.piece);
+                self.tally.wasted += u64::from(open.received) * u64::from(BLOCK_LENGTH);
+                self.give_up_piece(open.piece);
+                self.everybody_is_hungry();
+            }
+        }
+    }
+
+    /// Whether some peer has the piece and lets us ask for it.
+    fn is_served(&self, piece: PieceIndex) -> bool {
+        self.peers.values().any(|peer| {
+            peer.session.has.has(piece) && peer.session.may_request(piece) && !peer.pipeline.is_snubbed()
+        })
     }
 
     /// Throws a partly received piece away, with cancels for what is out.
@@ -258,13 +293,27 @@ impl Torrent {
                     });
                 }
             }
-            DiskResult::Failed { piece, error } => self.disk_failed(now, piece, &error),
-            DiskResult::SpillFailed { blocks, error } => {
-                self.assembly.spilled(&blocks);
-                self.disk_failed(now, blocks.first().map(|block| block.piece), &error);
+            DiskResult::Failed { piece, error } => {
+                match piece {
+                    Some(piece) => self.lose_piece(piece),
+                    // Of what is asked of the disk here only this has no piece.
+                    None => self.preparing = self.preparing.saturating_sub(1),
+                }
+                self.halt(now, &error);
             }
-            // Asked again meanwhile: what is wanted has changed, and another answer comes.
-            DiskResult::Prepared if self.readiness == Readiness::Asked => self.prepared(),
+            DiskResult::SpillFailed { blocks, error } => {
+                // Any of them may be missing now, so none of these pieces can become whole as it is.
+                blocks.iter().for_each(|block| self.lose_piece(block.piece));
+                self.assembly.spilled(&blocks);
+                self.halt(now, &error);
+            }
+            DiskResult::Prepared => {
+                self.preparing = self.preparing.saturating_sub(1);
+                // With others on their way, what is wanted has changed meanwhile: the last answer counts.
+                if self.preparing == 0 && self.readiness == Readiness::Asked {
+                    self.prepared();
+                }
+            }
             // Nobody here asked for the rest.
             _ => {}
         }
@@ -291,24 +340,24 @@ impl Torrent {
     fn piece_is_bad(&mut self, now: Instant, piece: PieceIndex, digests: Vec<BlockDigest>) {
         self.tally.pieces_received += 1;
         self.tally.pieces_failed += 1;
-        let blocks = self.info.geometry.block_count(piece);
-        self.tally.wasted += u64::from(blocks) * u64::from(BLOCK_LENGTH);
+        self.tally.wasted += u64::from(self.info.geometry.piece_size(piece));
         let authors = self.assembly.close(piece).unwrap_or_default();
         self.picker.failed(piece);
         log::warn!(
             "{}: piece {piece} has a wrong hash and is fetched again",
             self.info.name
         );
-        if let Some(guilty) = self.blame.failed(piece, &authors, digests) {
+        // Without digests there was nothing to read back: somebody removed the file, which no peer can.
+        if !digests.is_empty()
+            && let Some(guilty) = self.blame.failed(piece, &authors, digests)
+        {
             self.ban(now, guilty);
         }
     }
 
-    fn disk_failed(&mut self, now: Instant, piece: Option<PieceIndex>, error: &crate::storage::StorageError) {
-        if let Some(piece) = piece {
-            self.picker.failed(piece);
-            self.assembly.close(piece);
-        }
-        self.halt(now, error);
+    /// The disk did not take blocks of this piece: all of it is missing again.
+    fn lose_piece(&mut self, piece: PieceIndex) {
+        self.give_up_piece(piece);
+        self.picker.failed(piece);
     }
 }
