@@ -215,7 +215,7 @@ impl Torrent {
             Said::Cancel(block) => self
                 .actions
                 .push(Action::Tell(key, PeerCommand::CancelUpload(block))),
-            Said::Reject(block) => self.release_request(key, block),
+            Said::Reject(block) => self.on_reject(now, key, block),
         }
     }
 

@@ -28,6 +28,13 @@ const QUEUED_TIME: Duration = Duration::from_secs(1);
 /// A peer that let us wait this long for any block is snubbing us.
 const SNUB_AFTER: Duration = Duration::from_secs(60);
 
+/// A peer that refuses a request although it said that it serves us is left alone for this long; it doubles
+/// while it goes on refusing.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often that doubles: up to about a minute.
+const MOST_DOUBLINGS: u32 = 6;
+
 /// A request that is out.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
@@ -45,6 +52,11 @@ pub struct Pipeline {
     slow_start: bool,
     last_block: Option<Instant>,
     snubbed: bool,
+    /// Nothing is asked before this: it refused, or let us wait too long, and what it holds back another
+    /// peer could send.
+    pause_until: Option<Instant>,
+    /// Pauses for refusals since the last block.
+    refusals: u32,
 }
 
 impl Pipeline {
@@ -55,6 +67,8 @@ impl Pipeline {
             slow_start: true,
             last_block: None,
             snubbed: false,
+            pause_until: None,
+            refusals: 0,
         }
     }
 
@@ -74,7 +88,10 @@ impl Pipeline {
     }
 
     /// How many requests to send now; 0 while so many are out that a few more are not worth a message.
-    pub fn room(&self, queue_of_peer: usize) -> usize {
+    pub fn room(&self, now: Instant, queue_of_peer: usize) -> usize {
+        if self.pauses(now) {
+            return 0;
+        }
         let depth = if self.snubbed {
             1
         } else {
@@ -83,6 +100,10 @@ impl Pipeline {
         let missing = depth.saturating_sub(self.sent.len());
         // Topped up by a quarter at a time: each top-up wakes a thread and costs a system call.
         if missing * 4 >= depth { missing } else { 0 }
+    }
+
+    fn pauses(&self, now: Instant) -> bool {
+        self.pause_until.is_some_and(|until| now < until)
     }
 
     /// Requests were sent.
@@ -102,8 +123,18 @@ impl Pipeline {
     pub fn received(&mut self, now: Instant) {
         self.last_block = Some(now);
         self.snubbed = false;
+        self.pause_until = None;
+        self.refusals = 0;
         if self.slow_start {
             self.depth = (self.depth + 1).min(MOST_DEPTH);
+        }
+    }
+
+    /// The peer refused a request that it should have served.
+    pub fn refused(&mut self, now: Instant) {
+        if !self.pauses(now) {
+            self.pause_until = Some(now + FIRST_PAUSE * (1 << self.refusals.min(MOST_DOUBLINGS)));
+            self.refusals += 1;
         }
     }
 
@@ -120,25 +151,34 @@ impl Pipeline {
         of_piece.into_iter().map(|sent| sent.block).collect()
     }
 
-    /// Whether the peer has just been found to let us wait: its requests should go to others.
+    /// Whether the peer has just been found to let us wait: its requests should go to others. After a pause
+    /// it gets another chance with a single one, which is taken back as well if it is not answered.
     pub fn check_snub(&mut self, now: Instant) -> bool {
         let Some(oldest) = self.sent.front() else {
             return false;
         };
         let since = self.last_block.map_or(oldest.at, |last| last.max(oldest.at));
-        let newly = !self.snubbed && now.saturating_duration_since(since) > SNUB_AFTER;
-        if newly {
+        let late = now.saturating_duration_since(since) > SNUB_AFTER;
+        if late {
             self.snubbed = true;
             self.slow_start = true;
             self.depth = LEAST_DEPTH;
+            self.pause_until = Some(now + SNUB_AFTER);
         }
-        newly
+        late
+    }
+
+    /// The requests that are out, oldest first.
+    #[cfg(test)]
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Block> + '_ {
+        self.sent.iter().map(|sent| sent.block)
     }
 
     /// Fits the depth to the measured rate.
     fn adapt(&mut self, rate: u64, rate_before: u64) {
         let for_rate = (rate as f64 * QUEUED_TIME.as_secs_f64() / f64::from(BLOCK_LENGTH)) as usize;
-        if self.slow_start && self.last_block.is_some() {
+        // The first measurement of a peer has nothing to be compared with.
+        if self.slow_start && rate > 0 && rate_before > 0 {
             // Growing by less than a tenth in a tick although the depth grew: the path is full.
             self.slow_start = rate > rate_before + rate_before / 10;
         }
@@ -174,6 +214,8 @@ pub struct Peer {
 impl Peer {
     /// A peer that has just joined.
     pub fn new(now: Instant, key: PeerKey, session: Session, counters: Arc<PeerCounters>) -> Self {
+        let mut download_rate = Rate::default();
+        download_rate.update(now, 0);
         Self {
             key,
             session,
@@ -183,7 +225,7 @@ impl Peer {
             unchoked_since: None,
             downloaded: 0,
             unasked: 0,
-            download_rate: Rate::default(),
+            download_rate,
             upload_rate: Rate::default(),
         }
     }
@@ -269,16 +311,16 @@ mod tests {
         let mut pipeline = Pipeline::new();
         pipeline.slow_start = false;
         let blocks: Vec<_> = (0..16).map(block).collect();
-        assert_eq!(pipeline.room(250), 16);
+        assert_eq!(pipeline.room(now, 250), 16);
         pipeline.sent(now, &blocks);
         (0..3).for_each(|number| assert!(pipeline.ended(block(number))));
-        assert_eq!(pipeline.room(250), 0);
+        assert_eq!(pipeline.room(now, 250), 0);
         assert!(
             pipeline.ended(block(9)) && !pipeline.ended(block(9)),
             "out of order, and only once"
         );
-        assert_eq!(pipeline.room(250), 4);
-        assert_eq!(pipeline.room(13), 0, "the peer allows no more");
+        assert_eq!(pipeline.room(now, 250), 4);
+        assert_eq!(pipeline.room(now, 13), 0, "the peer allows no more");
     }
 
     #[test]
@@ -304,13 +346,36 @@ mod tests {
         pipeline.sent(start, &[block(0)]);
         assert!(!pipeline.check_snub(start + SNUB_AFTER));
         let late = start + SNUB_AFTER + Duration::from_secs(1);
-        assert!(
-            pipeline.check_snub(late) && !pipeline.check_snub(late),
-            "said once"
-        );
+        assert!(pipeline.check_snub(late));
         assert_eq!(pipeline.drain(), [block(0)]);
-        assert_eq!(pipeline.room(250), 1);
+        assert!(!pipeline.check_snub(late), "said once");
+        assert_eq!(pipeline.room(late, 250), 0, "others come first");
+        let again = late + SNUB_AFTER;
+        assert_eq!(pipeline.room(again, 250), 1);
+        pipeline.sent(again, &[block(1)]);
+        assert!(pipeline.check_snub(again + SNUB_AFTER * 2), "its last chance");
+        assert_eq!(pipeline.drain(), [block(1)]);
         pipeline.received(late);
         assert!(!pipeline.is_snubbed());
+        assert!(pipeline.room(late, 250) > 0);
+    }
+
+    #[test]
+    fn a_peer_that_refuses_is_asked_less_and_less() {
+        let start = Instant::now();
+        let mut pipeline = Pipeline::new();
+        pipeline.refused(start);
+        pipeline.refused(start);
+        assert_eq!(pipeline.room(start, 250), 0);
+        let then = start + FIRST_PAUSE;
+        assert_eq!(
+            pipeline.room(then, 250),
+            FIRST_DEPTH,
+            "a burst of refusals counts once"
+        );
+        pipeline.refused(then);
+        assert_eq!(pipeline.room(then + FIRST_PAUSE, 250), 0);
+        pipeline.received(then);
+        assert!(pipeline.room(then, 250) > 0, "one that answers is trusted");
     }
 }

@@ -9,6 +9,7 @@ use crate::picker::Received;
 use crate::storage::disk::{BlockDigest, DiskResult, DiskTask};
 use crate::torrent::assembly::Stored;
 use crate::torrent::blame::Author;
+use crate::torrent::peer::Peer;
 use crate::torrent::state::{Action, Readiness, Torrent};
 use crate::wire::message::Message;
 
@@ -41,7 +42,7 @@ impl Torrent {
         };
         let session = &peer.session;
         let allowed = session.peer_choking.then_some(session.allowed_fast.as_slice());
-        let room = peer.pipeline.room(session.request_queue);
+        let room = peer.pipeline.room(now, session.request_queue);
         if room == 0 || !may_start || allowed.is_some_and(<[_]>::is_empty) {
             return;
         }
@@ -69,8 +70,12 @@ impl Torrent {
     /// Whether this peer is, or may become, one of those that we download from at a time.
     fn may_become_active(&self, key: PeerKey) -> bool {
         let most = self.settings.active_peers;
-        let is_active = |key: &PeerKey| self.peers.get(key).is_some_and(|peer| !peer.pipeline.is_empty());
-        most == 0 || is_active(&key) || self.peers.keys().filter(|key| is_active(key)).count() < most
+        // One that lets us wait takes no place: a few of them would otherwise keep everybody else out.
+        let is_active = |peer: &Peer| !peer.pipeline.is_empty() && !peer.pipeline.is_snubbed();
+        let goes_on = |peer: &Peer| is_active(peer) || peer.pipeline.is_snubbed();
+        most == 0
+            || self.peers.get(&key).is_some_and(goes_on)
+            || self.peers.values().filter(|peer| is_active(peer)).count() < most
     }
 
     // Giving up.
@@ -90,12 +95,16 @@ impl Torrent {
         self.everybody_is_hungry();
     }
 
-    /// Takes one request back.
-    pub(super) fn release_request(&mut self, key: PeerKey, block: Block) {
+    /// A peer will not answer this request.
+    pub(super) fn on_reject(&mut self, now: Instant, key: PeerKey, block: Block) {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
         if peer.pipeline.ended(block) {
+            // A choke is said once and rejects the rest; otherwise it would be asked the same again at once.
+            if peer.session.may_request(block.piece) {
+                peer.pipeline.refused(now);
+            }
             self.assembly.give_back_blocks(1);
             self.picker.release(key, block);
             self.drop_idle_pieces();
@@ -202,6 +211,9 @@ impl Torrent {
             self.waste(now, key, length, asked);
             return;
         };
+        if !asked {
+            peer.pipeline.received(now);
+        }
         peer.downloaded += u64::from(length);
         let author = Author {
             peer: key,
