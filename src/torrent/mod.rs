@@ -14,4 +14,6 @@ pub mod rate;
 pub mod report;
 pub mod selection;
 pub mod state;
+#[cfg(test)]
+mod tests;
 mod transfer;

@@ -1,0 +1,9 @@
+//! Stories of one torrent among scripted peers and a scripted disk, with the clock in the test's hand.
+
+mod blocks;
+mod choices;
+mod disk;
+mod joining;
+mod random;
+mod upload;
+mod world;

@@ -1,0 +1,333 @@
+//! Downloads from peers of every manner.
+
+use super::world::{HONEST, Manner, Plan, World, bits};
+use crate::geometry::{BLOCK_LENGTH, PieceIndex};
+use crate::peer::link::PeerKey;
+use crate::wire::message::Message;
+
+/// 1,024 blocks in pieces of 16.
+fn large() -> Plan {
+    Plan {
+        piece_length: 16 * BLOCK_LENGTH,
+        files: vec![u64::from(BLOCK_LENGTH) * 1024 - 5_000],
+        ..Plan::default()
+    }
+}
+
+/// Pieces of 32 blocks, too large for a budget of 1 MiB: they are spilled.
+fn spilled() -> Plan {
+    Plan {
+        piece_length: 32 * BLOCK_LENGTH,
+        files: vec![u64::from(BLOCK_LENGTH) * 200 + 77],
+        budget_mib: 1,
+        ..Plan::default()
+    }
+}
+
+#[test]
+fn everything_comes_from_one_peer() {
+    for fast in [true, false] {
+        let mut world = World::new(Plan::default());
+        world.join(1, Manner { fast, ..HONEST });
+        world.finish();
+        assert_eq!((world.finished, world.pieces_done.len()), (1, 20));
+        assert!(world.torrent.have().is_full());
+        assert_eq!(world.torrent.downloaded(), 40 * u64::from(BLOCK_LENGTH));
+        assert_eq!(world.torrent.tally().wasted, 0);
+        assert!(world.closed.contains_key(&PeerKey(1)), "a seed parts from a seed");
+    }
+}
+
+#[test]
+fn several_peers_of_different_speed_share_the_work_and_waste_little() {
+    let mut world = World::new(large());
+    for (number, speed) in (1..).zip([1, 2, 4, 8, 16]) {
+        world.join(
+            number,
+            Manner {
+                speed,
+                ignores_cancels: number % 2 == 0,
+                ..HONEST
+            },
+        );
+    }
+    let total = world.geometry().total_length();
+    let mut requests = 0;
+    world.until("the download", |world| {
+        requests = requests.max(world.peers.values().map(|peer| peer.requests).sum());
+        world.torrent.is_complete()
+    });
+    world.finish();
+    let wasted = world.torrent.tally().wasted;
+    assert!(wasted * 100 < total, "{wasted} bytes of {total} came for nothing");
+    assert!(requests < 1_100, "1024 blocks took {requests} requests");
+}
+
+#[test]
+fn the_endgame_does_not_wait_for_the_slowest_and_takes_back_what_it_asked_twice() {
+    let mut world = World::new(Plan::default());
+    let silent = world.join(1, Manner { speed: 0, ..HONEST });
+    world.steps(3);
+    assert_eq!(world.peer(silent).asked.len(), 16);
+    world.join(2, HONEST);
+    world.until("all but the endgame", |world| world.torrent.have().count() >= 12);
+    let mut cancels = 0;
+    let mut steps = 0;
+    world.until("the download", |world| {
+        steps += 1;
+        cancels = world.peers.get(&silent).map_or(cancels, |peer| peer.cancels);
+        world.torrent.is_complete()
+    });
+    assert!(
+        steps < 100,
+        "{steps} steps: it waited for the one that answers nothing"
+    );
+    assert!(cancels >= 8, "{cancels} cancels");
+    world.finish();
+}
+
+#[test]
+fn peers_that_choke_all_the_time_still_serve() {
+    for (plan, fast) in [
+        (large(), true),
+        (large(), false),
+        (spilled(), true),
+        (spilled(), false),
+    ] {
+        let mut world = World::new(plan);
+        for number in 1..=4 {
+            let every = 3 + u64::from(number);
+            world.join(
+                number,
+                Manner {
+                    fast,
+                    speed: 3,
+                    chokes_every: Some(every),
+                    ..HONEST
+                },
+            );
+        }
+        world.finish();
+        assert!(
+            world
+                .closed
+                .values()
+                .all(|reason| reason.to_string().contains("everything")),
+            "nobody is thrown out for late blocks: {:?}",
+            world.closed
+        );
+    }
+}
+
+#[test]
+fn what_a_peer_that_vanishes_owed_comes_from_others() {
+    for plan in [large(), spilled()] {
+        let mut world = World::new(plan);
+        for number in 1..=5 {
+            world.join(
+                number,
+                Manner {
+                    leaves_after: Some(10 * usize::from(number)),
+                    ..HONEST
+                },
+            );
+        }
+        world.steps(4);
+        world.join(6, HONEST);
+        world.finish();
+    }
+}
+
+#[test]
+fn a_peer_that_rejects_everything_is_asked_seldom_and_hinders_nobody() {
+    let mut world = World::new(Plan::default());
+    let rejecting = world.join(
+        1,
+        Manner {
+            rejects: true,
+            ..HONEST
+        },
+    );
+    world.steps(600);
+    let requests = world.peer(rejecting).requests;
+    assert!((16..1_000).contains(&requests), "{requests} requests in a minute");
+    world.join(2, Manner { speed: 1, ..HONEST });
+    let mut steps = 0;
+    world.until("the download", |world| {
+        steps += 1;
+        world.torrent.is_complete()
+    });
+    assert!(steps < 100, "40 blocks at one a step took {steps} steps");
+    world.finish();
+}
+
+#[test]
+fn one_that_sends_wrong_pieces_is_banned_and_nobody_else() {
+    for plan in [large(), spilled()] {
+        let mut world = World::new(plan);
+        let guilty = world.join(
+            2,
+            Manner {
+                corrupts: Some(7),
+                speed: 5,
+                ..HONEST
+            },
+        );
+        world.join(1, Manner { speed: 4, ..HONEST });
+        world.join(3, Manner { speed: 3, ..HONEST });
+        world.finish();
+        assert!(world.torrent.tally().pieces_failed > 0);
+        let banned: Vec<_> = world
+            .closed
+            .iter()
+            .filter(|(_, reason)| reason.to_string().contains("wrong data"))
+            .map(|(key, _)| *key)
+            .collect();
+        assert_eq!(banned, [guilty]);
+    }
+}
+
+#[test]
+fn a_peer_that_lets_us_wait_gives_its_blocks_to_others_though_memory_is_short() {
+    let mut world = World::new(large());
+    // Somebody else holds all memory but that of one piece.
+    world.foreign_credits = world.budget.take(16 * 64 - 16, 0);
+    let silent = world.join(1, Manner { speed: 0, ..HONEST });
+    world.steps(3);
+    world.join(2, HONEST);
+    world.steps(700);
+    assert!(world.torrent.peers[&silent].pipeline.is_snubbed());
+    world.finish();
+}
+
+#[test]
+fn a_snubbed_peer_that_answers_is_trusted_again() {
+    let mut world = World::new(Plan::default());
+    let key = world.join(1, Manner { speed: 0, ..HONEST });
+    world.steps(610);
+    assert!(world.torrent.peers[&key].pipeline.is_snubbed());
+    world.peer(key).manner.speed = 2;
+    world.finish();
+}
+
+#[test]
+fn memory_goes_to_pieces_that_somebody_can_finish() {
+    let mut world = World::new(large());
+    let count = world.geometry().piece_count();
+    // One piece fits, and the only peer that has it goes in the middle.
+    world.foreign_credits = world.budget.take(16 * 64 - 16, 0);
+    let some = Manner {
+        leaves_after: Some(8),
+        speed: 4,
+        ..HONEST
+    };
+    let gone = world.join_with(1, some, bits(count, [0]));
+    world.until("its end", |world| !world.peers.contains_key(&gone));
+    world.join_with(2, HONEST, bits(count, 1..count));
+    world.until("all that the other one has", |world| {
+        world.torrent.have().count() == count - 1
+    });
+    world.join(3, HONEST);
+    world.finish();
+}
+
+#[test]
+fn a_block_that_crossed_a_choke_is_kept() {
+    let mut world = World::new(Plan::default());
+    let key = world.join(
+        1,
+        Manner {
+            fast: false,
+            speed: 0,
+            ..HONEST
+        },
+    );
+    world.steps(3);
+    let late: Vec<_> = world.peer(key).asked.iter().copied().take(4).collect();
+    // The first block of a piece has come before the choke, so that the piece stays open.
+    world.send_block(key, late[0]);
+    world.peer(key).set_choking(true);
+    world.step();
+    let before = world.torrent.downloaded();
+    world.send_block(key, late[1]);
+    world.end_turn();
+    assert_eq!(world.torrent.downloaded(), before + u64::from(BLOCK_LENGTH));
+    world.peer(key).manner.speed = 4;
+    world.peer(key).set_choking(false);
+    world.finish();
+}
+
+#[test]
+fn blocks_that_nobody_asked_for_are_thrown_away_and_then_the_peer_is() {
+    let mut world = World::new(Plan::default());
+    let key = world.join(
+        1,
+        Manner {
+            keeps_choking: true,
+            ..HONEST
+        },
+    );
+    world.steps(3);
+    let block = world.geometry().block(PieceIndex(3), 0);
+    for _ in 0..2_001 {
+        world.send_block(key, block);
+    }
+    world.end_turn();
+    assert_eq!(world.torrent.downloaded(), 0);
+    assert!(world.closed[&key].to_string().contains("nobody asked for"));
+    assert_eq!(world.budget.taken(), 0);
+}
+
+#[test]
+fn what_may_be_had_while_choked_is_fetched_and_nothing_else() {
+    let mut world = World::new(Plan::default());
+    let key = world.join(
+        1,
+        Manner {
+            keeps_choking: true,
+            ..HONEST
+        },
+    );
+    world.step();
+    world.say(key, Message::AllowedFast(4));
+    world.step();
+    let pieces: Vec<_> = world.torrent.peers[&key]
+        .pipeline
+        .blocks()
+        .map(|block| block.piece)
+        .collect();
+    assert_eq!(pieces, [PieceIndex(4); 2]);
+}
+
+#[test]
+fn only_so_many_peers_are_downloaded_from_at_a_time() {
+    let mut plan = large();
+    plan.settings.active_peers = 2;
+    let mut world = World::new(plan);
+    for number in 1..=6 {
+        world.join(number, Manner { speed: 2, ..HONEST });
+    }
+    world.until("the download", |world| {
+        let active = world
+            .torrent
+            .peers
+            .values()
+            .filter(|peer| !peer.pipeline.is_empty())
+            .count();
+        assert!(active <= 2, "{active} are active");
+        world.torrent.is_complete()
+    });
+    world.finish();
+}
+
+#[test]
+fn a_peer_that_is_quick_from_the_start_gets_more_requests_than_a_new_one() {
+    let mut world = World::new(large());
+    let key = world.join(1, Manner { speed: 16, ..HONEST });
+    world.steps(9);
+    let out = world.torrent.peers[&key].pipeline.len();
+    assert!(
+        out > 16,
+        "{out} requests are out at a peer that answers 160 a second"
+    );
+}

@@ -1,0 +1,151 @@
+//! Serving others.
+
+use super::world::{HONEST, Manner, Plan, World, bits};
+use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
+use crate::peer::link::{CloseReason, PeerKey};
+use crate::peer::session::REQUEST_QUEUE;
+use crate::wire::message::Message;
+
+/// A seed of 30 pieces.
+fn seed() -> World {
+    let mut world = World::new(Plan {
+        files: vec![u64::from(BLOCK_LENGTH) * 60],
+        have: (0..30).collect(),
+        ..Plan::default()
+    });
+    world.end_turn();
+    world
+}
+
+fn leech(world: &mut World, number: u8, fast: bool) -> PeerKey {
+    let none = bits(30, []);
+    world.join_with(number, Manner { fast, ..HONEST }, none)
+}
+
+fn block(piece: u32, number: u32) -> Block {
+    Block {
+        piece: PieceIndex(piece),
+        begin: number * BLOCK_LENGTH,
+        length: BLOCK_LENGTH,
+    }
+}
+
+#[test]
+fn an_interested_peer_gets_a_free_slot_at_once_and_its_blocks() {
+    let mut world = seed();
+    let key = leech(&mut world, 1, true);
+    world.say(key, Message::Interested);
+    world.step();
+    assert!(world.peer(key).unchoked);
+    world.say(key, Message::Request(block(7, 1)));
+    world.step();
+    assert_eq!(world.peer(key).uploads, [block(7, 1)]);
+    world.say(key, Message::Cancel(block(7, 1)));
+    world.step();
+    assert_eq!(world.peer(key).uploads, []);
+    world.say(key, Message::NotInterested);
+    world.step();
+    assert!(!world.peer(key).unchoked, "the slot is free for another");
+}
+
+#[test]
+fn no_more_are_served_than_there_are_slots() {
+    let mut world = seed();
+    for number in 1..=9 {
+        let key = leech(&mut world, number, true);
+        world.say(key, Message::Interested);
+    }
+    for _ in 0..50 {
+        world.steps(10);
+        assert_eq!(world.peers.values().filter(|peer| peer.unchoked).count(), 4);
+    }
+}
+
+#[test]
+fn a_request_of_a_choked_peer_is_rejected_if_it_understands_that() {
+    for fast in [true, false] {
+        let mut world = seed();
+        let key = leech(&mut world, 1, fast);
+        world.step();
+        let granted = world.torrent.peers[&key].session.granted_fast.clone();
+        let other = (0..30)
+            .find(|piece| !granted.contains(&PieceIndex(*piece)))
+            .unwrap();
+        world.say(key, Message::Request(block(other, 0)));
+        world.step();
+        assert_eq!(world.peer(key).uploads, []);
+        let rejected = world
+            .peer(key)
+            .heard
+            .contains(&Message::RejectRequest(block(other, 0)));
+        assert_eq!(rejected, fast);
+    }
+}
+
+#[test]
+fn a_choked_newcomer_gets_the_pieces_of_its_allowed_fast_set() {
+    let mut world = seed();
+    let key = leech(&mut world, 1, true);
+    world.step();
+    let granted = world.torrent.peers[&key].session.granted_fast.clone();
+    assert_eq!(granted.len(), 10);
+    world.say(key, Message::Request(block(granted[0].0, 1)));
+    world.step();
+    assert_eq!(world.peer(key).uploads, [block(granted[0].0, 1)]);
+}
+
+#[test]
+fn a_flood_of_requests_is_bounded_even_within_one_turn() {
+    let mut world = seed();
+    let key = leech(&mut world, 1, true);
+    world.say(key, Message::Interested);
+    world.step();
+    for number in 0..3_000 {
+        world.say(key, Message::Request(block(number % 30, number % 2)));
+    }
+    world.step();
+    assert_eq!(world.peer(key).uploads.len(), REQUEST_QUEUE);
+    let rejects = world
+        .peer(key)
+        .heard
+        .iter()
+        .filter(|message| matches!(message, Message::RejectRequest(_)));
+    assert_eq!(rejects.count(), 3_000 - REQUEST_QUEUE);
+    world.say(key, Message::Request(block(0, 0)));
+    world.step();
+    assert_eq!(
+        world.peer(key).uploads.len(),
+        REQUEST_QUEUE,
+        "the writer has not sent anything yet"
+    );
+}
+
+#[test]
+fn what_we_lack_is_not_served() {
+    let mut world = World::new(Plan {
+        have: vec![0],
+        ..Plan::default()
+    });
+    let key = world.join_with(1, HONEST, bits(20, []));
+    world.say(key, Message::Interested);
+    world.step();
+    world.say(key, Message::Request(block(0, 0)));
+    world.say(key, Message::Request(block(1, 0)));
+    world.step();
+    assert_eq!(world.peer(key).uploads, [block(0, 0)]);
+    assert!(
+        world
+            .peer(key)
+            .heard
+            .contains(&Message::RejectRequest(block(1, 0)))
+    );
+}
+
+#[test]
+fn a_request_for_what_does_not_exist_ends_the_connection() {
+    let mut world = seed();
+    let key = leech(&mut world, 1, true);
+    world.say(key, Message::Request(block(30, 0)));
+    world.step();
+    assert!(matches!(&world.closed[&key], CloseReason::Protocol(_)));
+}

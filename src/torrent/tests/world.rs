@@ -1,0 +1,701 @@
+//! A small world around one [`Torrent`]: peers that answer what they are told, a disk in memory, and a clock
+//! that a test moves. After every step the invariants that all parts share are checked.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use crate::bitfield::Bitfield;
+use crate::geometry::{BLOCK_LENGTH, Block, Geometry, PieceIndex};
+use crate::id::{PeerId, sha1_of};
+use crate::memory::{BlockPool, Budget};
+use crate::metainfo::Info;
+use crate::net::greeter::{Direction, Greeted};
+use crate::peer::link::{CloseReason, PeerBatch, PeerCommand, PeerCounters, PeerInput, PeerKey};
+use crate::storage::StorageError;
+use crate::storage::disk::{DiskResult, DiskTask};
+use crate::storage::layout::Layout;
+use crate::torrent::fixture::{content, info_of_files};
+use crate::torrent::state::{Action, Settings, Start, Torrent};
+use crate::wire::handshake::Handshake;
+use crate::wire::message::Message;
+
+/// How far the clock goes in one step; a tick falls on every fifth.
+pub(super) const STEP: Duration = Duration::from_millis(100);
+const STEPS_A_TICK: u64 = 5;
+
+/// A socket for those who ask for one; nothing ever goes through it.
+static SOCKET: LazyLock<TcpStream> = LazyLock::new(|| {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    TcpStream::connect(listener.local_addr().unwrap()).unwrap()
+});
+
+/// Our own id in these tests, neither the smallest nor the greatest.
+pub(super) fn own_id() -> PeerId {
+    PeerId::new([128; 20])
+}
+
+pub(super) fn addr(number: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, number], 6881))
+}
+
+/// A connection that has just been greeted.
+pub(super) fn greeted(addr: SocketAddr, id: [u8; 20], direction: Direction, fast: bool) -> Greeted {
+    let mut handshake = Handshake::ours(info_of_files(16_384, &[1]).info_hash, PeerId::new(id));
+    if !fast {
+        handshake.reserved = [0; 8];
+    }
+    Greeted {
+        stream: SOCKET.try_clone().unwrap(),
+        addr,
+        direction,
+        handshake,
+    }
+}
+
+/// How a scripted peer behaves.
+#[derive(Debug, Clone)]
+pub(super) struct Manner {
+    /// Speaks the fast extension.
+    pub(super) fast: bool,
+    /// Blocks that it sends in a step; 0: it answers nothing.
+    pub(super) speed: usize,
+    /// Sends wrong bytes in blocks whose number within the torrent is divisible by this.
+    pub(super) corrupts: Option<u32>,
+    /// Refuses every request.
+    pub(super) rejects: bool,
+    /// Chokes us every so many steps, and unchokes us as many later.
+    pub(super) chokes_every: Option<u64>,
+    /// Goes after so many blocks.
+    pub(super) leaves_after: Option<usize>,
+    /// Never lets us ask.
+    pub(super) keeps_choking: bool,
+    /// Sends what it was asked for even when the request is taken back.
+    pub(super) ignores_cancels: bool,
+}
+
+/// A peer that answers well and quickly.
+pub(super) const HONEST: Manner = Manner {
+    fast: true,
+    speed: 8,
+    corrupts: None,
+    rejects: false,
+    chokes_every: None,
+    leaves_after: None,
+    keeps_choking: false,
+    ignores_cancels: false,
+};
+
+/// A scripted peer.
+#[derive(Debug)]
+pub(super) struct FakePeer {
+    pub(super) manner: Manner,
+    pub(super) has: Bitfield,
+    pub(super) counters: Arc<PeerCounters>,
+    choking: bool,
+    /// What it will say in the next step.
+    says: Vec<PeerInput>,
+    /// What it was asked for and has not answered.
+    pub(super) asked: VecDeque<Block>,
+    /// Everything that it was told, but requests.
+    pub(super) heard: Vec<Message>,
+    /// Blocks that we were told to upload to it.
+    pub(super) uploads: Vec<Block>,
+    /// Requests and cancels that it got.
+    pub(super) requests: usize,
+    pub(super) cancels: usize,
+    pub(super) sent: usize,
+    pub(super) unchoked: bool,
+}
+
+impl FakePeer {
+    fn new(manner: Manner, has: Bitfield) -> Self {
+        Self {
+            manner,
+            has,
+            counters: Arc::default(),
+            choking: true,
+            says: Vec::new(),
+            asked: VecDeque::new(),
+            heard: Vec::new(),
+            uploads: Vec::new(),
+            requests: 0,
+            cancels: 0,
+            sent: 0,
+            unchoked: false,
+        }
+    }
+
+    pub(super) fn say(&mut self, message: Message) {
+        self.says.push(PeerInput::Message(message));
+    }
+
+    fn hear(&mut self, command: PeerCommand) {
+        match command {
+            PeerCommand::Send(messages) => messages
+                .into_iter()
+                .for_each(|message| self.hear_message(message)),
+            PeerCommand::Upload(block) => {
+                self.counters.uploads_queued.fetch_add(1, Ordering::Relaxed);
+                self.uploads.push(block);
+            }
+            PeerCommand::CancelUpload(block) => self.uploads.retain(|other| *other != block),
+            PeerCommand::Choke => {
+                self.counters.uploads_queued.store(0, Ordering::Relaxed);
+                self.unchoked = false;
+            }
+            PeerCommand::Haves => {}
+        }
+    }
+
+    fn hear_message(&mut self, message: Message) {
+        match message {
+            Message::Request(block) => {
+                assert!(
+                    self.has.has(block.piece),
+                    "it was asked for {block}, which it lacks"
+                );
+                self.requests += 1;
+                if self.manner.rejects || (self.choking && self.manner.fast) {
+                    self.say(Message::RejectRequest(block));
+                } else if !self.choking {
+                    self.asked.push_back(block);
+                }
+                return;
+            }
+            Message::Cancel(block) => {
+                self.cancels += 1;
+                if !self.manner.ignores_cancels {
+                    self.asked.retain(|other| *other != block);
+                }
+            }
+            Message::Interested if !self.manner.keeps_choking && self.choking => self.set_choking(false),
+            Message::Unchoke => self.unchoked = true,
+            _ => {}
+        }
+        self.heard.push(message);
+    }
+
+    pub(super) fn set_choking(&mut self, choking: bool) {
+        self.choking = choking;
+        self.say(if choking { Message::Choke } else { Message::Unchoke });
+        if choking {
+            let dropped = std::mem::take(&mut self.asked);
+            if self.manner.fast {
+                dropped
+                    .into_iter()
+                    .for_each(|block| self.say(Message::RejectRequest(block)));
+            }
+        }
+    }
+}
+
+/// How the scripted disk behaves.
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// What is on it.
+    pub(super) image: Vec<u8>,
+    /// What waits, in the order in which it was asked for.
+    pub(super) queue: VecDeque<DiskTask>,
+    /// Tasks that it does in a step.
+    pub(super) speed: usize,
+    /// Takes the tasks in any order.
+    pub(super) reorders: bool,
+    /// Every write fails: no room.
+    pub(super) full: bool,
+    /// One write in so many fails: no room.
+    pub(super) fails_one_in: Option<u32>,
+    /// The files are gone when a piece is read back.
+    pub(super) forgets: bool,
+    pub(super) prepared: usize,
+}
+
+impl Disk {
+    fn error() -> StorageError {
+        StorageError::DiskFull {
+            path: "fixture".into(),
+        }
+    }
+
+    fn put(&mut self, geometry: Geometry, block: Block, data: &[u8]) {
+        let at = geometry.piece_offset(block.piece) as usize + block.begin as usize;
+        self.image[at..at + data.len()].copy_from_slice(data);
+    }
+
+    fn piece(&self, geometry: Geometry, piece: PieceIndex) -> &[u8] {
+        let at = geometry.piece_offset(piece) as usize;
+        &self.image[at..at + geometry.piece_size(piece) as usize]
+    }
+
+    fn perform(&mut self, geometry: Geometry, rng: &mut fastrand::Rng, task: DiskTask) -> DiskResult {
+        let fails = self.full || self.fails_one_in.is_some_and(|many| rng.u32(..many) == 0);
+        match task {
+            DiskTask::WritePiece {
+                piece,
+                expected,
+                blocks,
+                digests,
+            } => {
+                let each = || blocks.iter().map(|block| sha1_of(block)).collect();
+                if sha1_of(
+                    &blocks
+                        .iter()
+                        .flat_map(|block| block.iter().copied())
+                        .collect::<Vec<_>>(),
+                ) != expected
+                {
+                    return DiskResult::Mismatch {
+                        piece,
+                        digests: each(),
+                    };
+                }
+                if fails {
+                    return DiskResult::Failed {
+                        piece: Some(piece),
+                        error: Self::error(),
+                    };
+                }
+                for (block, data) in geometry.blocks(piece).zip(&blocks) {
+                    self.put(geometry, block, data);
+                }
+                DiskResult::Written {
+                    piece,
+                    digests: digests.then(each),
+                }
+            }
+            DiskTask::Spill { blocks } => {
+                let names = blocks.iter().map(|(block, _)| *block).collect();
+                // A write that fails has reached the disk in part.
+                let written = if fails {
+                    rng.usize(..blocks.len())
+                } else {
+                    blocks.len()
+                };
+                for (block, data) in &blocks[..written] {
+                    self.put(geometry, *block, data);
+                }
+                if fails {
+                    return DiskResult::SpillFailed {
+                        blocks: names,
+                        error: Self::error(),
+                    };
+                }
+                DiskResult::Spilled { blocks: names }
+            }
+            DiskTask::CheckPiece { piece, .. } if self.forgets => DiskResult::Mismatch {
+                piece,
+                digests: Vec::new(),
+            },
+            DiskTask::CheckPiece {
+                piece,
+                expected,
+                digests,
+            } => {
+                let bytes = self.piece(geometry, piece);
+                let found = bytes.chunks(BLOCK_LENGTH as usize).map(sha1_of).collect();
+                if sha1_of(bytes) == expected {
+                    DiskResult::Checked {
+                        piece,
+                        digests: digests.then_some(found),
+                    }
+                } else {
+                    DiskResult::Mismatch {
+                        piece,
+                        digests: found,
+                    }
+                }
+            }
+            DiskTask::Prepare { .. } if self.full => DiskResult::Failed {
+                piece: None,
+                error: Self::error(),
+            },
+            DiskTask::Prepare { .. } => {
+                self.prepared += 1;
+                DiskResult::Prepared
+            }
+            task => panic!("the machine never asks for {task:?}"),
+        }
+    }
+}
+
+/// What a world is made of.
+pub(super) struct Plan {
+    pub(super) piece_length: u32,
+    pub(super) files: Vec<u64>,
+    pub(super) budget_mib: usize,
+    pub(super) settings: Settings,
+    pub(super) have: Vec<u32>,
+    pub(super) to_check: Vec<u32>,
+    pub(super) sequential: bool,
+    pub(super) seed: u64,
+}
+
+impl Default for Plan {
+    /// Twenty pieces of two blocks.
+    fn default() -> Self {
+        Self {
+            piece_length: 2 * BLOCK_LENGTH,
+            files: vec![u64::from(BLOCK_LENGTH) * 40],
+            budget_mib: 16,
+            settings: Settings {
+                active_peers: 0,
+                upload_slots: 4,
+                max_connections: 50,
+                listen_port: 6881,
+            },
+            have: Vec::new(),
+            to_check: Vec::new(),
+            sequential: false,
+            seed: 7,
+        }
+    }
+}
+
+/// A torrent and all around it.
+pub(super) struct World {
+    pub(super) torrent: Torrent,
+    pub(super) info: Arc<Info>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) peers: BTreeMap<PeerKey, FakePeer>,
+    pub(super) disk: Disk,
+    pub(super) now: Instant,
+    pub(super) rng: fastrand::Rng,
+    content: Vec<u8>,
+    pool: Arc<BlockPool>,
+    steps: u64,
+    /// Credits that somebody else holds.
+    pub(super) foreign_credits: usize,
+    /// What the machine did, for the story to look at.
+    pub(super) pieces_done: Vec<PieceIndex>,
+    pub(super) finished: usize,
+    pub(super) checked: usize,
+    pub(super) halted: Vec<String>,
+    pub(super) dials: Vec<SocketAddr>,
+    pub(super) closed: BTreeMap<PeerKey, CloseReason>,
+    /// Peers that never send anything wrong.
+    pub(super) honest: Vec<PeerKey>,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan) -> Self {
+        let info = Arc::new(info_of_files(plan.piece_length, &plan.files));
+        let count = info.geometry.piece_count();
+        let content = content(info.geometry.total_length() as usize);
+        let budget = Arc::new(Budget::of_mib(plan.budget_mib));
+        let have = bits(count, plan.have.iter().copied());
+        let mut image = vec![0; content.len()];
+        for piece in have.iter().chain(plan.to_check.iter().copied().map(PieceIndex)) {
+            let at = info.geometry.piece_offset(piece) as usize;
+            let bytes = at..at + info.geometry.piece_size(piece) as usize;
+            image[bytes.clone()].copy_from_slice(&content[bytes]);
+        }
+        let torrent = Torrent::new(Start {
+            layout: Arc::new(Layout::new(&info)),
+            info: Arc::clone(&info),
+            own_id: own_id(),
+            have,
+            to_check: plan.to_check.into_iter().map(PieceIndex).collect(),
+            priorities: Vec::new(),
+            sequential: plan.sequential,
+            settings: plan.settings,
+            budget: Arc::clone(&budget),
+            seed: plan.seed,
+        });
+        Self {
+            torrent,
+            info,
+            budget,
+            peers: BTreeMap::new(),
+            disk: Disk {
+                image,
+                queue: VecDeque::new(),
+                speed: usize::MAX,
+                reorders: false,
+                full: false,
+                fails_one_in: None,
+                forgets: false,
+                prepared: 0,
+            },
+            now: Instant::now(),
+            rng: fastrand::Rng::with_seed(plan.seed),
+            content,
+            pool: BlockPool::new(64),
+            steps: 0,
+            foreign_credits: 0,
+            pieces_done: Vec::new(),
+            finished: 0,
+            checked: 0,
+            halted: Vec::new(),
+            dials: Vec::new(),
+            closed: BTreeMap::new(),
+            honest: Vec::new(),
+        }
+    }
+
+    pub(super) fn geometry(&self) -> Geometry {
+        self.info.geometry
+    }
+
+    pub(super) fn all(&self) -> Bitfield {
+        Bitfield::full(self.geometry().piece_count())
+    }
+
+    // Peers.
+
+    /// A peer at 127.0.0.`number` joins with these pieces; its key is the number.
+    pub(super) fn join_with(&mut self, number: u8, manner: Manner, has: Bitfield) -> PeerKey {
+        let key = PeerKey(number.into());
+        assert!(self.join_as(key, number, manner, has), "it is welcome");
+        key
+    }
+
+    /// A peer at 127.0.0.`number` comes; says whether it was let in.
+    pub(super) fn join_as(&mut self, key: PeerKey, number: u8, manner: Manner, has: Bitfield) -> bool {
+        let greeted = greeted(addr(number), [number; 20], Direction::Incoming, manner.fast);
+        let Ok(session) = self.torrent.admit(self.now, &greeted) else {
+            return false;
+        };
+        if manner.corrupts.is_none() {
+            self.honest.push(key);
+        }
+        let mut peer = FakePeer::new(manner, has);
+        self.torrent
+            .on_joined(self.now, key, session, Arc::clone(&peer.counters));
+        peer.say(Message::Bitfield(peer.has.as_bytes().into()));
+        self.peers.insert(key, peer);
+        true
+    }
+
+    /// A seed joins.
+    pub(super) fn join(&mut self, number: u8, manner: Manner) -> PeerKey {
+        self.join_with(number, manner, self.all())
+    }
+
+    pub(super) fn peer(&mut self, key: PeerKey) -> &mut FakePeer {
+        self.peers.get_mut(&key).unwrap()
+    }
+
+    pub(super) fn say(&mut self, key: PeerKey, message: Message) {
+        self.peer(key).say(message);
+    }
+
+    /// The peer's connection ends.
+    pub(super) fn leave(&mut self, key: PeerKey) {
+        self.peers.remove(&key);
+        self.batch(key, Vec::new(), Some(CloseReason::ByPeer));
+    }
+
+    fn batch(&mut self, peer: PeerKey, inputs: Vec<PeerInput>, closed: Option<CloseReason>) {
+        let at = self.now;
+        self.torrent.on_batch(
+            at,
+            PeerBatch {
+                peer,
+                at,
+                inputs,
+                closed,
+            },
+        );
+    }
+
+    /// A block as a peer sends it: right, or with its first byte changed.
+    pub(super) fn block_of(&self, block: Block, wrong: bool) -> PeerInput {
+        let at = self.geometry().piece_offset(block.piece) as usize + block.begin as usize;
+        let mut data = self.pool.buffer(block.length);
+        data.copy_from_slice(&self.content[at..at + block.length as usize]);
+        data[0] ^= u8::from(wrong);
+        PeerInput::Block {
+            piece: block.piece.0,
+            begin: block.begin,
+            data,
+        }
+    }
+
+    /// The peer sends this block, asked or not.
+    pub(super) fn send_block(&mut self, key: PeerKey, block: Block) {
+        let input = self.block_of(block, false);
+        self.batch(key, vec![input], None);
+    }
+
+    fn let_peers_speak(&mut self) {
+        let keys: Vec<_> = self.peers.keys().copied().collect();
+        for key in keys {
+            let steps = self.steps;
+            let Some(peer) = self.peers.get_mut(&key) else {
+                continue;
+            };
+            if peer
+                .manner
+                .chokes_every
+                .is_some_and(|every| steps.is_multiple_of(every))
+            {
+                let choke = !peer.choking;
+                peer.set_choking(choke);
+            }
+            let mut inputs = std::mem::take(&mut peer.says);
+            let many = peer.manner.speed.min(peer.asked.len());
+            let answered: Vec<_> = peer.asked.drain(..many).collect();
+            peer.sent += answered.len();
+            let leaves = peer.manner.leaves_after.is_some_and(|most| peer.sent >= most);
+            let corrupts = peer.manner.corrupts;
+            for block in answered {
+                let number = self.geometry().piece_offset(block.piece) as u32 / BLOCK_LENGTH
+                    + block.begin / BLOCK_LENGTH;
+                inputs.push(self.block_of(block, corrupts.is_some_and(|every| number.is_multiple_of(every))));
+            }
+            self.batch(key, inputs, None);
+            if leaves {
+                self.leave(key);
+            }
+        }
+    }
+
+    // The disk.
+
+    fn let_disk_work(&mut self) {
+        for _ in 0..self.disk.speed.min(self.disk.queue.len()) {
+            let at = if self.disk.reorders {
+                self.rng.usize(..self.disk.queue.len())
+            } else {
+                0
+            };
+            let Some(task) = self.disk.queue.remove(at) else {
+                return;
+            };
+            let result = self.disk.perform(self.info.geometry, &mut self.rng, task);
+            self.torrent.on_disk(self.now, result);
+        }
+    }
+
+    // Time.
+
+    /// A tenth of a second goes by.
+    pub(super) fn step(&mut self) {
+        self.steps += 1;
+        self.now += STEP;
+        self.let_peers_speak();
+        self.let_disk_work();
+        if self.steps.is_multiple_of(STEPS_A_TICK) {
+            self.torrent.on_tick(self.now);
+        }
+        self.end_turn();
+    }
+
+    pub(super) fn steps(&mut self, count: usize) {
+        (0..count).for_each(|_| self.step());
+    }
+
+    /// The clock goes on until something holds; fails after ten minutes.
+    pub(super) fn until(&mut self, what: &str, mut holds: impl FnMut(&mut Self) -> bool) {
+        for _ in 0..6_000 {
+            if holds(self) {
+                return;
+            }
+            self.step();
+        }
+        panic!(
+            "{what} did not happen: {:?}, {} at the disk",
+            self.torrent.status(),
+            self.disk.queue.len()
+        );
+    }
+
+    /// Goes on until all that is wanted is there, and looks whether all of it is right.
+    pub(super) fn finish(&mut self) {
+        self.until("the end of the download", |world| {
+            world.torrent.is_complete() && !world.torrent.awaits_disk()
+        });
+        assert_eq!(
+            self.budget.taken(),
+            self.foreign_credits,
+            "all credits are free at the end"
+        );
+        for piece in self.torrent.have().iter() {
+            assert!(self.is_right(piece), "piece {piece} counts and is wrong");
+        }
+    }
+
+    pub(super) fn end_turn(&mut self) {
+        for action in self.torrent.end_turn(self.now) {
+            self.act(action);
+        }
+        self.check();
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Tell(key, command) => {
+                if let Some(peer) = self.peers.get_mut(&key) {
+                    peer.hear(command);
+                }
+            }
+            Action::Close(key, reason) => {
+                self.peers.remove(&key);
+                assert!(
+                    self.closed.insert(key, reason).is_none(),
+                    "{key} was closed twice"
+                );
+            }
+            Action::Dial(addr) => self.dials.push(addr),
+            Action::Disk(task) => self.disk.queue.push_back(task),
+            Action::PieceDone(piece) => {
+                assert!(self.is_right(piece), "piece {piece} counts and is wrong");
+                self.pieces_done.push(piece);
+            }
+            Action::Checked => self.checked += 1,
+            Action::Finished => self.finished += 1,
+            Action::Halted(message) => self.halted.push(message),
+        }
+    }
+
+    // What must hold at any time.
+
+    fn is_right(&self, piece: PieceIndex) -> bool {
+        let at = self.geometry().piece_offset(piece) as usize;
+        let right = &self.content[at..at + self.geometry().piece_size(piece) as usize];
+        self.disk.piece(self.info.geometry, piece) == right
+    }
+
+    fn check(&self) {
+        let torrent = &self.torrent;
+        let mut out = 0;
+        for (key, peer) in &torrent.peers {
+            let piped: BTreeSet<_> = peer.pipeline.blocks().collect();
+            let held: BTreeSet<_> = torrent.picker.requests_of(*key).iter().copied().collect();
+            assert_eq!(piped, held, "what is out at {key}");
+            assert_eq!(piped.len(), peer.pipeline.len(), "a block is out twice at {key}");
+            out += piped.len();
+        }
+        assert!(torrent.spilling.is_empty(), "spills leave with the turn");
+        let at_disk = |task: &DiskTask| match task {
+            DiskTask::WritePiece { blocks, .. } => blocks.len(),
+            DiskTask::Spill { blocks } => blocks.len(),
+            _ => 0,
+        };
+        let at_disk: usize = self.disk.queue.iter().map(at_disk).sum();
+        let open: usize = torrent.picker.open_pieces().map(|open| open.total as usize).sum();
+        let held = if torrent.assembly.spills() { out } else { open };
+        assert_eq!(
+            self.budget.taken(),
+            self.foreign_credits + held + at_disk,
+            "credits"
+        );
+        let checks = torrent.check.as_ref().map_or(0, |check| check.at_disk);
+        assert_eq!(
+            torrent.at_disk + checks,
+            self.disk.queue.len(),
+            "tasks at the disk"
+        );
+    }
+}
+
+/// A bitfield of these pieces.
+pub(super) fn bits(count: u32, pieces: impl IntoIterator<Item = u32>) -> Bitfield {
+    let mut bits = Bitfield::empty(count);
+    pieces.into_iter().for_each(|piece| {
+        bits.insert(PieceIndex(piece));
+    });
+    bits
+}
