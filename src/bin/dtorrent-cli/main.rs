@@ -69,10 +69,23 @@ fn main() -> ExitCode {
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // If stderr is closed too, the status has to do.
-            let _ = writeln!(io::stderr(), "dtorrent-cli: {error:#}");
+            let _ = writeln!(io::stderr(), "dtorrent-cli: {}", sentence(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error and its causes, those left out that are part of what was said already: most errors of the
+/// library name their cause.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut sentence = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !sentence.contains(&cause) {
+            sentence.push_str(": ");
+            sentence.push_str(&cause);
+        }
+    }
+    sentence
 }
 
 #[cfg(test)]
@@ -84,6 +97,17 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let source = io::Error::other("no luck");
+        let error = dtorrent::create::CreateError::Read {
+            path: "a.mkv".into(),
+            source,
+        };
+        let error = anyhow::Error::new(error).context("nothing was shared");
+        assert_eq!(sentence(&error), "nothing was shared: cannot read a.mkv: no luck");
     }
 
     #[test]

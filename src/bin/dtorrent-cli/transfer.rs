@@ -438,9 +438,10 @@ fn summary(torrents: &[&TorrentSummary]) -> String {
     let up = torrents.iter().map(|torrent| torrent.upload_rate).sum();
     let peers: usize = torrents.iter().map(|torrent| torrent.peers).sum();
     let mut text = format!(
-        "{}/s down, {}/s up, {peers} peers",
+        "{}/s down, {}/s up, {peers} peer{}",
         BinaryBytes(down),
-        BinaryBytes(up)
+        BinaryBytes(up),
+        if peers == 1 { "" } else { "s" }
     );
     if let Some(eta) = torrents.iter().filter_map(|torrent| torrent.eta).max() {
         text.push_str(&format!(", {} left", HumanDuration(eta)));
