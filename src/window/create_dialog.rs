@@ -190,7 +190,7 @@ impl CreateDialog {
                 Creation::Progress(share) => self.imp().progress.set_fraction(share),
                 Creation::Done(Ok(metainfo)) => self.finish(metainfo, &source),
                 Creation::Done(Err(CreateError::Cancelled)) => {}
-                Creation::Done(Err(error)) => self.show_problem(Some(&sentence(&error.to_string()))),
+                Creation::Done(Err(error)) => self.show_problem(Some(&words::sentence(&error.to_string()))),
             }
         }
         self.show_working(false);
@@ -274,11 +274,4 @@ fn name_of(path: &Path) -> String {
         .unwrap_or(path.as_os_str())
         .to_string_lossy()
         .into_owned()
-}
-
-/// An error text as a sentence of its own.
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    let first = chars.next().map(char::to_uppercase).into_iter().flatten();
-    first.chain(chars).chain(['.']).collect()
 }

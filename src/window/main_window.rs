@@ -337,7 +337,8 @@ impl MainWindow {
 
     /// A message that stays until it was read.
     pub(super) fn show_problem(&self, heading: &str, message: &str) {
-        let dialog = adw::MessageDialog::new(Some(self), Some(heading), Some(message));
+        let message = words::sentence(message);
+        let dialog = adw::MessageDialog::new(Some(self), Some(heading), Some(&message));
         dialog.add_response("close", "_OK");
         dialog.present();
     }

@@ -40,6 +40,14 @@ fn decimal(value: f64) -> String {
     }
 }
 
+/// An error text as a sentence of its own.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first = chars.next().map(char::to_uppercase).into_iter().flatten();
+    let end = (!text.ends_with('.')).then_some('.');
+    first.chain(chars).chain(end).collect()
+}
+
 /// A number of things: "1 peer", "2 peers".
 pub(crate) fn count(number: usize, singular: &str) -> String {
     let ending = if number == 1 { "" } else { "s" };
@@ -164,6 +172,13 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(size(bytes), expected);
         }
+    }
+
+    #[test]
+    fn a_sentence_has_a_capital_and_one_full_stop() {
+        assert_eq!(sentence("the disk is full"), "The disk is full.");
+        assert_eq!(sentence("élan."), "Élan.");
+        assert_eq!(sentence(""), ".");
     }
 
     #[test]
