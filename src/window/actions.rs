@@ -6,19 +6,22 @@ use dtorrent::id::InfoHash;
 use gtk::{gdk, gio, glib};
 
 use super::create_dialog::CreateDialog;
+use super::limits_choice::{self, Limits};
 use super::main_window::MainWindow;
 use super::torrent_object::TorrentObject;
 use super::{remove_choice, torrent_files, torrent_list};
 
 /// Those that need a chosen torrent.
-const TORRENT_ACTIONS: [&str; 10] = [
+const TORRENT_ACTIONS: [&str; 12] = [
     "toggle",
     "remove",
     "remove-with-files",
     "recheck",
     "announce",
     "sequential",
+    "limits",
     "open-folder",
+    "move",
     "copy-info-hash",
     "details",
     "torrent-menu",
@@ -54,6 +57,12 @@ impl MainWindow {
         });
         self.add_plain_action("open-folder", |window| {
             glib::spawn_future_local(async move { window.open_folder().await });
+        });
+        self.add_plain_action("move", |window| {
+            glib::spawn_future_local(async move { window.move_data().await });
+        });
+        self.add_plain_action("limits", |window| {
+            glib::spawn_future_local(async move { window.set_limits().await });
         });
         self.add_plain_action("copy-info-hash", |window| window.copy_info_hash());
         self.add_plain_action("details", |window| window.show_chosen());
@@ -204,6 +213,50 @@ impl MainWindow {
         }
     }
 
+    /// Asks where the data shall go. The list shows the move, and its end or what was in its way.
+    async fn move_data(&self) {
+        let Some(summary) = self.chosen().map(|torrent| torrent.summary()) else {
+            return;
+        };
+        let chooser = gtk::FileChooserNative::new(
+            Some("Move the Data to a Folder"),
+            Some(self),
+            gtk::FileChooserAction::SelectFolder,
+            Some("_Move Here"),
+            None,
+        );
+        chooser.set_modal(true);
+        // The chooser opens somewhere else if it cannot go there.
+        let _ = chooser.set_current_folder(Some(&gio::File::for_path(&summary.folder)));
+        let accepted = chooser.run_future().await == gtk::ResponseType::Accept;
+        match chooser.file().filter(|_| accepted).and_then(|file| file.path()) {
+            Some(to) if to == summary.folder => self.toast("The data is in this folder already"),
+            Some(to) => self.send(EngineCommand::Move {
+                info_hash: summary.info_hash,
+                to,
+            }),
+            None => {}
+        }
+    }
+
+    async fn set_limits(&self) {
+        // Without details nothing is known of the present limits; they come with the next snapshot.
+        let (Some(torrent), Some(details)) = (self.chosen(), self.chosen_details()) else {
+            return;
+        };
+        let present = Limits {
+            download_kib: details.download_limit_kib,
+            upload_kib: details.upload_limit_kib,
+        };
+        if let Some(limits) = limits_choice::ask(self, &torrent.summary(), present).await {
+            self.send(EngineCommand::SetLimits {
+                info_hash: details.info_hash,
+                download_kib: limits.download_kib,
+                upload_kib: limits.upload_kib,
+            });
+        }
+    }
+
     fn copy_info_hash(&self) {
         if let Some(torrent) = self.chosen() {
             self.clipboard().set_text(&torrent.info_hash().to_string());
@@ -233,6 +286,8 @@ impl MainWindow {
             let Some(window) = window.upgrade() else {
                 return false;
             };
+            // What is dropped does not leave.
+            window.remove_css_class("drop-target");
             let files = match value.get::<gdk::FileList>() {
                 Ok(list) => Some(list.files()),
                 Err(_) => value

@@ -6,7 +6,7 @@ use adw::subclass::prelude::*;
 use dtorrent::engine::api::{FileDetail, RemoveData, TorrentSummary};
 use gtk::glib;
 
-use super::words;
+use super::{question, words};
 
 /// Files that are named one by one; the rest is counted.
 const NAMED_FILES: usize = 200;
@@ -128,17 +128,8 @@ pub(crate) async fn ask(
         .heading("Remove the Torrent?")
         .body(format!("“{}” will be taken off the list.", summary.name))
         .extra_child(&choice)
-        .default_response("remove")
-        .close_response("cancel")
         .build();
-    dialog.add_responses(&[("cancel", "_Cancel"), ("remove", "_Remove")]);
-    dialog.set_response_appearance("remove", adw::ResponseAppearance::Destructive);
-    let (tx, rx) = async_channel::bounded(1);
-    dialog.connect_response(None, move |_, response| {
-        // A dialog answers once.
-        let _ = tx.try_send(response == "remove");
-    });
-    dialog.present();
-    // A dialog that went away without an answer was not agreed to.
-    rx.recv().await.unwrap_or(false).then(|| choice.chosen())
+    question::ask(&dialog, "_Remove", adw::ResponseAppearance::Destructive)
+        .await
+        .then(|| choice.chosen())
 }
