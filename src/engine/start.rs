@@ -1,13 +1,16 @@
 //! The start of the engine: threads, and what earlier runs left.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread;
 use std::time::Instant;
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{Sender, unbounded};
 
+use crate::config::Config;
 use crate::config::watch::Watcher;
 use crate::engine::commands::limit_of_kib;
 use crate::engine::keeper::Keeper;
@@ -15,7 +18,7 @@ use crate::engine::{Engine, EngineHandle, EngineSetup, Inputs, SAVE_EVERY};
 use crate::id::PeerId;
 use crate::memory::{BlockPool, Budget};
 use crate::metainfo::Metainfo;
-use crate::net::greeter::{self, GreeterSetup};
+use crate::net::greeter::{self, GreeterEvent, GreeterSetup};
 use crate::net::limiter::Limiter;
 use crate::net::sockets::{SocketError, SocketFactory};
 use crate::storage::disk::DiskPool;
@@ -58,68 +61,46 @@ impl Engine {
             on_event,
         } = setup;
         let state = StateDir::open(&config.folders.state)?;
+        let loaded = state.load_all();
         let sockets = Arc::new(SocketFactory::new(&config.network.bind)?);
         let (commands_tx, commands) = unbounded();
         let (reports_tx, reports) = unbounded();
-        let (greeter_tx, greeter_events) = unbounded();
-        let (announcer_tx, announcer_events) = unbounded();
-        let peer_id = PeerId::generate(&mut fastrand::Rng::new());
-        let greeter = greeter::spawn(GreeterSetup {
-            sockets: Arc::clone(&sockets),
-            port: config.network.port,
-            peer_id,
-            events: greeter_tx,
-        })?;
-        let listening = greeter.listening().to_vec();
-        let port = listening
-            .first()
-            .map_or(config.network.port, std::net::SocketAddr::port);
-        let announcer = client::spawn(AnnouncerSetup {
-            peer_id,
-            port,
-            user_agent: concat!("DTorrent/", env!("CARGO_PKG_VERSION")).into(),
-            sockets: Arc::clone(&sockets),
-            events: announcer_tx,
-        })?;
-        let disk_threads = thread::available_parallelism()
-            .map_or(2, NonZero::get)
-            .min(MOST_DISK_THREADS);
-        let commons = Arc::new(Commons {
-            peer_id,
-            budget: Arc::new(Budget::of_mib(config.memory.buffers_mib)),
-            pool: BlockPool::new(KEPT_BUFFERS),
-            disk: DiskPool::spawn(disk_threads)?,
-            greeter,
-            next_peer: AtomicU64::new(1),
-            connections: ConnectionLimit::new(config.network.max_connections),
-        });
-        let loaded = state.load_all();
+        let (greeter_tx, greeter) = unbounded();
+        let (announcer_tx, announcer) = unbounded();
+        let commons = Arc::new(commons(&config, &sockets, greeter_tx)?);
+        let listening = commons.greeter.listening().to_vec();
         let mut engine = Self {
             watcher: config_path.map(|path| Watcher::new(path, Instant::now())),
             on_event,
-            torrents: Default::default(),
+            torrents: BTreeMap::new(),
             order: Vec::new(),
             watched: None,
             queue_is_stale: true,
-            listening,
-            network_problem: None,
-            sockets,
-            commons,
             files: Arc::new(FileCache::new(config.memory.open_files)),
             download: Limiter::new(limit_of_kib(config.transfer.download_limit_kib)),
             upload: Limiter::new(limit_of_kib(config.transfer.upload_limit_kib)),
-            announcer,
+            announcer: client::spawn(AnnouncerSetup {
+                peer_id: commons.peer_id,
+                port: listening.first().map_or(config.network.port, SocketAddr::port),
+                user_agent: concat!("DTorrent/", env!("CARGO_PKG_VERSION")).into(),
+                sockets: Arc::clone(&sockets),
+                events: announcer_tx,
+            })?,
             keeper: Keeper::spawn(state)?,
             reports: reports_tx,
             next_save: Instant::now() + SAVE_EVERY,
             stopping: None,
+            network_problem: None,
+            listening,
+            sockets,
+            commons,
             config,
         };
         let inputs = Inputs {
             commands,
             reports,
-            greeter: greeter_events,
-            announcer: announcer_events,
+            greeter,
+            announcer,
         };
         let thread = thread::Builder::new().name("engine".into()).spawn(move || {
             engine.restore_all(loaded);
@@ -158,4 +139,31 @@ impl Engine {
         }
         self.tell_snapshot();
     }
+}
+
+/// What all torrents have in common, with the greeter and the disk threads running.
+fn commons(
+    config: &Config,
+    sockets: &Arc<SocketFactory>,
+    greeter_events: Sender<GreeterEvent>,
+) -> Result<Commons, EngineError> {
+    let peer_id = PeerId::generate(&mut fastrand::Rng::new());
+    let greeter = greeter::spawn(GreeterSetup {
+        sockets: Arc::clone(sockets),
+        port: config.network.port,
+        peer_id,
+        events: greeter_events,
+    })?;
+    let disk_threads = thread::available_parallelism()
+        .map_or(2, NonZero::get)
+        .min(MOST_DISK_THREADS);
+    Ok(Commons {
+        peer_id,
+        budget: Arc::new(Budget::of_mib(config.memory.buffers_mib)),
+        pool: BlockPool::new(KEPT_BUFFERS),
+        disk: DiskPool::spawn(disk_threads)?,
+        greeter,
+        next_peer: AtomicU64::new(1),
+        connections: ConnectionLimit::new(config.network.max_connections),
+    })
 }
