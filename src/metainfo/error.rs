@@ -13,8 +13,8 @@ pub enum MetainfoError {
     #[error("this is a web page, not a torrent; the site may want you to log in before it gives the file")]
     WebPage,
     /// Longer than [`MAX_FILE_BYTES`].
-    #[error("the torrent file has {0} bytes; more than {MAX_FILE_BYTES} are not read")]
-    TooLarge(usize),
+    #[error("the file is larger than {} MiB, so it is no torrent", MAX_FILE_BYTES / (1024 * 1024))]
+    TooLarge,
     /// It is not bencoded, or damaged.
     #[error("this is not a torrent, or it is damaged: {0}; fetch it again")]
     Bencode(#[from] DecodeError),

@@ -17,6 +17,7 @@ mod names;
 mod parse;
 
 use std::fmt::Write as _;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -104,6 +105,17 @@ pub struct Metainfo {
     pub creation_date: Option<i64>,
     /// The file as it was read, keys that we do not know included: what is saved is what was given.
     pub raw: Arc<[u8]>,
+}
+
+/// Reads what is to be parsed as a `.torrent`, but no more of it than one byte past the most that one may have:
+/// by that byte [`Metainfo::parse`] sees that it is too long, however large the file is.
+///
+/// # Errors
+/// Those of `source`.
+pub fn read_bounded(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 impl Metainfo {

@@ -76,7 +76,7 @@ impl Info {
 /// Tells what is not even meant to be bencoded, which deserves a better word than an offset.
 fn check_kind(bytes: &[u8]) -> Result<(), MetainfoError> {
     if bytes.len() > MAX_FILE_BYTES {
-        return Err(MetainfoError::TooLarge(bytes.len()));
+        return Err(MetainfoError::TooLarge);
     }
     let start = bytes
         .strip_prefix(b"\xef\xbb\xbf")

@@ -1,11 +1,10 @@
 //! Reading what a person opens: `.torrent` files and links. Layer 4; files are read off the GTK thread.
 
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use dtorrent::metainfo::{MAX_FILE_BYTES, Metainfo};
+use dtorrent::metainfo::{self, Metainfo};
 use gtk::gio;
 use gtk::gio::prelude::*;
 
@@ -59,18 +58,11 @@ fn read_one(path: &Path) -> Result<Arc<Metainfo>, Refusal> {
         path: path.to_owned(),
         reason,
     };
-    let bytes = read_bounded(path).map_err(|error| refusal(format!("it cannot be read: {error}")))?;
+    let bytes = File::open(path)
+        .and_then(metainfo::read_bounded)
+        .map_err(|error| refusal(format!("it cannot be read: {error}")))?;
     let metainfo = Metainfo::parse(&bytes).map_err(|error| refusal(error.to_string()))?;
     Ok(Arc::new(metainfo))
-}
-
-/// Reads no more than a torrent may have, and one byte, so that the parser sees that it is too long.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?
-        .take(MAX_FILE_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// What a text that was pasted names: links and paths, one a line. `None` if any line is neither.

@@ -24,7 +24,7 @@ fn malformed_torrents_and_what_the_user_reads() {
         ),
         (
             vec![b'd'; MAX_FILE_BYTES + 1],
-            "the torrent file has 33554433 bytes; more than 33554432 are not read",
+            "the file is larger than 32 MiB, so it is no torrent",
         ),
         (
             b"MZ\x90".to_vec(),
