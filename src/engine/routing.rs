@@ -114,7 +114,7 @@ impl Engine {
     }
 
     fn on_greeted(&mut self, greeted: Greeted) {
-        let id = greeted.handshake.info_hash;
+        let id = greeted.peer.handshake.info_hash;
         if !self.torrents.get(&id).is_some_and(|entry| entry.active) {
             return;
         }

@@ -21,7 +21,7 @@ use self::server::Server;
 use self::waker::Waker;
 use crate::id::{InfoHash, PeerId};
 use crate::net::sockets::{SocketError, SocketFactory};
-use crate::wire::handshake::Handshake;
+use crate::wire::handshake::Introduction;
 
 mod dials;
 mod exchange;
@@ -30,27 +30,14 @@ mod run;
 mod server;
 mod waker;
 
-/// Who opened a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// The peer did.
-    Incoming,
-    /// We did.
-    Outgoing,
-}
-
 /// A connection whose handshake was exchanged, for a torrent that we have. The socket is blocking again and
 /// nothing behind the handshake was read from it.
 #[derive(Debug)]
 pub struct Greeted {
     /// The connection.
     pub stream: TcpStream,
-    /// The other end.
-    pub addr: SocketAddr,
-    /// Who opened it.
-    pub direction: Direction,
-    /// What the peer said.
-    pub handshake: Handshake,
+    /// Who is at the other end.
+    pub peer: Introduction,
 }
 
 /// What the engine asks of the greeter.

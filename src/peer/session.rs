@@ -13,9 +13,9 @@ use sha1::{Digest, Sha1};
 use crate::bitfield::Bitfield;
 use crate::geometry::{Block, Geometry, PieceIndex};
 use crate::id::{InfoHash, PeerId};
-use crate::net::greeter::{Direction, Greeted};
 use crate::peer::client;
 use crate::wire::extension::{ExtensionHandshake, HANDSHAKE_NUMBER};
+use crate::wire::handshake::{Direction, Introduction};
 use crate::wire::message::Message;
 
 /// The largest block that we serve; every client asks for 16 KiB, some old ones for more (BEP 3 §request).
@@ -122,14 +122,14 @@ pub struct Session {
 
 impl Session {
     /// The state after the handshake: both sides choke and nobody is interested (BEP 3 §peer protocol).
-    pub fn new(greeted: &Greeted, geometry: Geometry) -> Self {
+    pub fn new(peer: &Introduction, geometry: Geometry) -> Self {
         Self {
             geometry,
-            addr: greeted.addr,
-            direction: greeted.direction,
-            peer_id: greeted.handshake.peer_id,
-            fast: greeted.handshake.supports_fast(),
-            extended: greeted.handshake.supports_extended(),
+            addr: peer.addr,
+            direction: peer.direction,
+            peer_id: peer.handshake.peer_id,
+            fast: peer.handshake.supports_fast(),
+            extended: peer.handshake.supports_extended(),
             am_choking: true,
             am_interested: false,
             peer_choking: true,
@@ -138,7 +138,7 @@ impl Session {
             allowed_fast: Vec::new(),
             granted_fast: Vec::new(),
             request_queue: ASSUMED_REQUEST_QUEUE,
-            listen_addr: (greeted.direction == Direction::Outgoing).then_some(greeted.addr),
+            listen_addr: (peer.direction == Direction::Outgoing).then_some(peer.addr),
             client: None,
         }
     }
@@ -331,22 +331,17 @@ fn allowed_fast_set(info_hash: InfoHash, ip: [u8; 4], piece_count: u32) -> Vec<P
 
 #[cfg(test)]
 mod tests {
-    use std::net::{TcpListener, TcpStream};
-
     use super::*;
     use crate::wire::handshake::Handshake;
 
     fn session() -> Session {
         let geometry = Geometry::new(100, 10).unwrap();
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let addr = listener.local_addr().unwrap();
-        let greeted = Greeted {
-            stream: TcpStream::connect(addr).unwrap(),
-            addr,
+        let peer = Introduction {
+            addr: SocketAddr::from(([192, 0, 2, 1], 6881)),
             direction: Direction::Outgoing,
             handshake: Handshake::ours(InfoHash::new([1; 20]), PeerId::new([2; 20])),
         };
-        Session::new(&greeted, geometry)
+        Session::new(&peer, geometry)
     }
 
     #[test]

@@ -352,9 +352,9 @@ impl Downloader {
             log::debug!(
                 "{}: {} is turned away: too many connections of all torrents",
                 self.name(),
-                greeted.addr
+                greeted.peer.addr
             );
-            return self.torrent.on_dial_failed(now, greeted.addr, false);
+            return self.torrent.on_dial_failed(now, greeted.peer.addr, false);
         }
         if !self.join(now, greeted) {
             self.commons.connections.give_back();
@@ -363,14 +363,14 @@ impl Downloader {
 
     /// Whether the peer is connected now.
     fn join(&mut self, now: Instant, greeted: Greeted) -> bool {
-        let session = match self.torrent.admit(now, &greeted) {
+        let session = match self.torrent.admit(now, &greeted.peer) {
             Ok(session) => session,
             Err(reason) => {
-                log::debug!("{}: {} is turned away: {reason}", self.name(), greeted.addr);
+                log::debug!("{}: {} is turned away: {reason}", self.name(), greeted.peer.addr);
                 return false;
             }
         };
-        let addr = greeted.addr;
+        let addr = greeted.peer.addr;
         let key = PeerKey(self.commons.next_peer.fetch_add(1, Ordering::Relaxed));
         match Connection::spawn(self.connection_setup(key, greeted)) {
             Ok(connection) => {
@@ -394,9 +394,9 @@ impl Downloader {
     fn connection_setup(&self, key: PeerKey, greeted: Greeted) -> ConnectionSetup {
         ConnectionSetup {
             key,
-            addr: greeted.addr,
+            addr: greeted.peer.addr,
             stream: greeted.stream,
-            fast: greeted.handshake.supports_fast(),
+            fast: greeted.peer.handshake.supports_fast(),
             geometry: self.metainfo.info.geometry,
             storage: Arc::clone(&self.storage),
             completed: Arc::clone(&self.completed),

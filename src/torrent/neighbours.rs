@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::choker::Candidate;
 use crate::geometry::Block;
-use crate::net::greeter::{Direction, Greeted};
 use crate::peer::link::{CloseReason, PeerBatch, PeerCommand, PeerCounters, PeerInput, PeerKey};
 use crate::peer::session::{REQUEST_QUEUE, Said, Session};
 use crate::torrent::blame::Author;
 use crate::torrent::peer::Peer;
 use crate::torrent::state::{Action, Torrent};
+use crate::wire::handshake::{Direction, Introduction};
 use crate::wire::message::Message;
 
 /// Who is served is thought over this often (BEP 3 §choking).
@@ -28,12 +28,12 @@ impl Torrent {
 
     /// Whether a connection with a finished handshake is welcome: its session, for [`Self::on_joined`], or
     /// why it is dropped.
-    pub fn admit(&mut self, now: Instant, greeted: &Greeted) -> Result<Session, &'static str> {
-        match self.may_join(now, greeted) {
-            Ok(()) => Ok(Session::new(greeted, self.info.geometry)),
+    pub fn admit(&mut self, now: Instant, peer: &Introduction) -> Result<Session, &'static str> {
+        match self.may_join(now, peer) {
+            Ok(()) => Ok(Session::new(peer, self.info.geometry)),
             Err(reason) => {
-                if greeted.direction == Direction::Outgoing {
-                    self.addresses.failed(now, greeted.addr);
+                if peer.direction == Direction::Outgoing {
+                    self.addresses.failed(now, peer.addr);
                 }
                 Err(reason)
             }
@@ -56,12 +56,12 @@ impl Torrent {
         self.actions.push(Action::Tell(key, PeerCommand::Send(greeting)));
     }
 
-    fn may_join(&mut self, now: Instant, greeted: &Greeted) -> Result<(), &'static str> {
-        let peer_id = greeted.handshake.peer_id;
+    fn may_join(&mut self, now: Instant, peer: &Introduction) -> Result<(), &'static str> {
+        let peer_id = peer.handshake.peer_id;
         if self.stopping || self.check.is_some() {
             return Err("the torrent is not ready for peers");
         }
-        if self.addresses.is_banned(greeted.addr.ip()) {
+        if self.addresses.is_banned(peer.addr.ip()) {
             return Err("the peer is banned: it sent wrong data");
         }
         if peer_id == self.own_id {
@@ -77,10 +77,10 @@ impl Torrent {
         };
         // Both sides may have dialled at once. Each would close the other's call and none would stay, so both
         // keep the one that the greater id opened.
-        let crossed = twin.session.direction != greeted.direction
+        let crossed = twin.session.direction != peer.direction
             && now.saturating_duration_since(twin.connected_at) < CROSSING;
         let ours_wins = self.own_id.as_bytes() > peer_id.as_bytes();
-        if crossed && ours_wins == (greeted.direction == Direction::Outgoing) {
+        if crossed && ours_wins == (peer.direction == Direction::Outgoing) {
             let key = twin.key;
             self.close(
                 now,

@@ -11,6 +11,7 @@ use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::peer::link::{PeerCounters, PeerKey};
 use crate::peer::session::Session;
 use crate::torrent::rate::Rate;
+use crate::wire::handshake::Direction;
 
 /// Requests that a new peer gets before its speed is known.
 const FIRST_DEPTH: usize = 16;
@@ -270,7 +271,7 @@ impl Peer {
         PeerDetail {
             key: self.key.0,
             addr: session.addr,
-            incoming: session.direction == crate::net::greeter::Direction::Incoming,
+            incoming: session.direction == Direction::Incoming,
             client: session.client(),
             peer_id: session.peer_id.to_string(),
             progress: if pieces == 0 {

@@ -8,6 +8,8 @@
 //! | 28-47 | info-hash                             |
 //! | 48-67 | peer id                               |
 
+use std::net::SocketAddr;
+
 use crate::id::{InfoHash, PeerId};
 
 /// Bytes of a handshake.
@@ -31,6 +33,26 @@ pub enum HandshakeError {
     /// The first 20 bytes are not those of BEP 3: another protocol, or an encrypted connection.
     #[error("the peer did not start with the BitTorrent handshake")]
     OtherProtocol,
+}
+
+/// Who opened a connection, and so spoke first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The peer did.
+    Incoming,
+    /// We did.
+    Outgoing,
+}
+
+/// All that is known of a peer once the handshakes are through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Introduction {
+    /// The other end of the connection.
+    pub addr: SocketAddr,
+    /// Who opened it.
+    pub direction: Direction,
+    /// What the peer said.
+    pub handshake: Handshake,
 }
 
 /// The two handshakes of a connection have this form.

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::event::PollFlags;
 
 use super::exchange::Exchange;
-use super::{DialError, Direction, Greeted};
+use super::{DialError, Greeted};
 use crate::id::InfoHash;
+use crate::wire::handshake::{Direction, Introduction};
 
 /// How long a connection may take from the first packet to the last byte of the handshake.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
@@ -129,9 +130,11 @@ impl HalfOpen {
         self.stream.set_nodelay(true).map_err(DialError::Io)?;
         Ok(Greeted {
             stream: self.stream,
-            addr: self.addr,
-            direction: self.direction,
-            handshake,
+            peer: Introduction {
+                addr: self.addr,
+                direction: self.direction,
+                handshake,
+            },
         })
     }
 }

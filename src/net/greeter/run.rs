@@ -15,9 +15,10 @@ use super::exchange::Exchange;
 use super::half_open::{HalfOpen, HalfOpens};
 use super::server::Server;
 use super::waker::Waker;
-use super::{DialError, Direction, GreeterCommand, GreeterEvent};
+use super::{DialError, GreeterCommand, GreeterEvent};
 use crate::id::{InfoHash, PeerId};
 use crate::net::sockets::{SocketError, SocketFactory};
+use crate::wire::handshake::Direction;
 
 /// The wait after `poll` itself failed, for lack of memory: it must not be called in a loop.
 const POLL_PAUSE: Duration = Duration::from_millis(200);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crossbeam_channel::Receiver;
 
 use super::*;
-use crate::wire::handshake::HANDSHAKE_LENGTH;
+use crate::wire::handshake::{Direction, HANDSHAKE_LENGTH, Handshake};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 const OURS: PeerId = PeerId::new(*b"-DT0100-ourselves...");
@@ -142,9 +142,9 @@ fn a_peer_that_dials_us_is_greeted_and_nothing_behind_the_handshake_is_read() {
     assert_eq!(hear(&mut peer), Handshake::ours(TORRENT, OURS));
 
     let mut greeted = fixture.greeted();
-    assert_eq!(greeted.direction, Direction::Incoming);
-    assert_eq!(greeted.addr, peer.local_addr().unwrap());
-    assert_eq!(greeted.handshake, Handshake::ours(TORRENT, THEIRS));
+    assert_eq!(greeted.peer.direction, Direction::Incoming);
+    assert_eq!(greeted.peer.addr, peer.local_addr().unwrap());
+    assert_eq!(greeted.peer.handshake, Handshake::ours(TORRENT, THEIRS));
     assert!(greeted.stream.nodelay().unwrap());
     let mut behind = [0; 6];
     greeted.stream.set_read_timeout(Some(TIMEOUT)).unwrap();
@@ -164,8 +164,11 @@ fn a_peer_that_we_dial_is_greeted_even_if_it_speaks_byte_by_byte() {
         peer.write_all(&[byte]).unwrap();
     }
     let greeted = fixture.greeted();
-    assert_eq!((greeted.direction, greeted.addr), (Direction::Outgoing, addr));
-    assert_eq!(greeted.handshake.peer_id, THEIRS);
+    assert_eq!(
+        (greeted.peer.direction, greeted.peer.addr),
+        (Direction::Outgoing, addr)
+    );
+    assert_eq!(greeted.peer.handshake.peer_id, THEIRS);
 }
 
 #[test]
@@ -248,7 +251,7 @@ fn an_unregistered_torrent_loses_its_half_open_connections() {
     let mut peer = fixture.connect();
     say(&mut peer, OTHER, THEIRS);
     assert_eq!(
-        fixture.greeted().handshake.info_hash,
+        fixture.greeted().peer.handshake.info_hash,
         OTHER,
         "and nothing else was reported"
     );
@@ -280,7 +283,7 @@ fn when_there_are_too_many_the_silent_ones_give_way() {
     let mut silent: Vec<TcpStream> = (0..half_open::MAX_INCOMING).map(|_| fixture.connect()).collect();
     assert_closed(&mut silent[0]);
     slow.write_all(&rest).unwrap();
-    assert_eq!(fixture.greeted().addr, slow.local_addr().unwrap());
+    assert_eq!(fixture.greeted().peer.addr, slow.local_addr().unwrap());
 }
 
 #[test]
@@ -291,7 +294,7 @@ fn a_taken_port_is_reported_and_dialling_goes_on() {
     let (listener, peer_addr) = peer();
     fixture.dial(peer_addr);
     say(&mut accept(&listener), TORRENT, THEIRS);
-    assert_eq!(fixture.greeted().addr, peer_addr);
+    assert_eq!(fixture.greeted().peer.addr, peer_addr);
 
     drop(taken);
     match fixture.event() {
@@ -319,10 +322,10 @@ fn after_a_change_of_the_configuration_it_listens_and_dials_anew() {
     let mut again = accept(&listener);
     assert_eq!(again.peer_addr().unwrap().ip(), addresses[0].ip());
     say(&mut again, TORRENT, THEIRS);
-    assert_eq!(fixture.greeted().direction, Direction::Outgoing);
+    assert_eq!(fixture.greeted().peer.direction, Direction::Outgoing);
     let mut incoming = connect_to(addresses[0]);
     say(&mut incoming, TORRENT, THEIRS);
-    assert_eq!(fixture.greeted().direction, Direction::Incoming);
+    assert_eq!(fixture.greeted().peer.direction, Direction::Incoming);
 }
 
 #[test]

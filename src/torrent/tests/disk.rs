@@ -174,13 +174,16 @@ fn data_is_checked_before_the_rest_is_fetched() {
     world.disk.speed = 1;
     world.end_turn();
     assert!(world.torrent.is_checking());
-    let greeted = super::world::greeted(
+    let introduced = super::world::introduced(
         super::world::addr(1),
         [1; 20],
-        crate::net::greeter::Direction::Incoming,
+        crate::wire::handshake::Direction::Incoming,
         true,
     );
-    assert!(world.torrent.admit(world.now, &greeted).is_err(), "no peers yet");
+    assert!(
+        world.torrent.admit(world.now, &introduced).is_err(),
+        "no peers yet"
+    );
     world.steps(4);
     assert!(world.disk.queue.len() <= 8, "a few at a time");
     assert_eq!(world.torrent.unchecked().len(), 3);

@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::world::{HONEST, Manner, Plan, World, addr, bits, greeted};
-use crate::net::greeter::Direction::{self, Incoming, Outgoing};
+use super::world::{HONEST, Manner, Plan, World, addr, bits, introduced};
 use crate::peer::link::PeerKey;
+use crate::wire::handshake::Direction::{self, Incoming, Outgoing};
 use crate::wire::message::Message;
 
 /// Lets a connection of the peer with the id `[id; 20]` in, if it is welcome.
 fn try_join(world: &mut World, key: u64, id: u8, direction: Direction) -> Result<(), &'static str> {
-    let greeted = greeted(addr(9), [id; 20], direction, true);
-    let session = world.torrent.admit(world.now, &greeted)?;
+    let introduced = introduced(addr(9), [id; 20], direction, true);
+    let session = world.torrent.admit(world.now, &introduced)?;
     world
         .torrent
         .on_joined(world.now, PeerKey(key), session, Arc::default());

@@ -2,9 +2,9 @@
 //! that a test moves. After every step the invariants that all parts share are checked.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use crate::bitfield::Bitfield;
@@ -12,25 +12,18 @@ use crate::geometry::{BLOCK_LENGTH, Block, Geometry, PieceIndex};
 use crate::id::{PeerId, sha1_of};
 use crate::memory::{BlockPool, Budget};
 use crate::metainfo::Info;
-use crate::net::greeter::{Direction, Greeted};
 use crate::peer::link::{CloseReason, PeerBatch, PeerCommand, PeerCounters, PeerInput, PeerKey};
 use crate::storage::StorageError;
 use crate::storage::disk::{DiskResult, DiskTask};
 use crate::storage::layout::Layout;
 use crate::torrent::fixture::{content, info_of_files};
 use crate::torrent::state::{Action, Settings, Start, Torrent};
-use crate::wire::handshake::Handshake;
+use crate::wire::handshake::{Direction, Handshake, Introduction};
 use crate::wire::message::Message;
 
 /// How far the clock goes in one step; a tick falls on every fifth.
 pub(super) const STEP: Duration = Duration::from_millis(100);
 const STEPS_A_TICK: u64 = 5;
-
-/// A socket for those who ask for one; nothing ever goes through it.
-static SOCKET: LazyLock<TcpStream> = LazyLock::new(|| {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    TcpStream::connect(listener.local_addr().unwrap()).unwrap()
-});
 
 /// Our own id in these tests, neither the smallest nor the greatest.
 pub(super) fn own_id() -> PeerId {
@@ -41,14 +34,13 @@ pub(super) fn addr(number: u8) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, number], 6881))
 }
 
-/// A connection that has just been greeted.
-pub(super) fn greeted(addr: SocketAddr, id: [u8; 20], direction: Direction, fast: bool) -> Greeted {
+/// A peer whose handshake has just come.
+pub(super) fn introduced(addr: SocketAddr, id: [u8; 20], direction: Direction, fast: bool) -> Introduction {
     let mut handshake = Handshake::ours(info_of_files(16_384, &[1]).info_hash, PeerId::new(id));
     if !fast {
         handshake.reserved = [0; 8];
     }
-    Greeted {
-        stream: SOCKET.try_clone().unwrap(),
+    Introduction {
         addr,
         direction,
         handshake,
@@ -453,8 +445,8 @@ impl World {
 
     /// A peer at 127.0.0.`number` comes; says whether it was let in.
     pub(super) fn join_as(&mut self, key: PeerKey, number: u8, manner: Manner, has: Bitfield) -> bool {
-        let greeted = greeted(addr(number), [number; 20], Direction::Incoming, manner.fast);
-        let Ok(session) = self.torrent.admit(self.now, &greeted) else {
+        let introduced = introduced(addr(number), [number; 20], Direction::Incoming, manner.fast);
+        let Ok(session) = self.torrent.admit(self.now, &introduced) else {
             return false;
         };
         if manner.corrupts.is_none() {
