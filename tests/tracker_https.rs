@@ -22,10 +22,9 @@ use crossbeam_channel::{Receiver, unbounded};
 use dtorrent::id::{InfoHash, PeerId};
 use dtorrent::net::sockets::SocketFactory;
 use dtorrent::tracker::announce::AnnounceResponse;
-use dtorrent::tracker::client::{
-    AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Totals, TrackerState, spawn,
-};
+use dtorrent::tracker::client::{AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Totals, spawn};
 use dtorrent::tracker::http;
+use dtorrent::tracker::status::TrackerState;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use native_tls::{Identity, TlsAcceptor};
 use tempfile::TempDir;

@@ -14,12 +14,13 @@ use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::net::limiter::Limiter;
 use crate::storage::Storage;
-use crate::storage::disk::DiskResult;
+use crate::storage::task::DiskResult;
 use crate::torrent::downloader::{DownloaderHandle, TorrentCommand};
 use crate::torrent::report::{Parked, TorrentStatus, details};
 use crate::torrent::selection::wanted_and_left;
 use crate::torrent::state::Tally;
-use crate::tracker::client::{Totals, TrackerState, TrackerStatus};
+use crate::tracker::client::Totals;
+use crate::tracker::status::{TrackerState, TrackerStatus};
 
 /// An estimate of the time left beyond this says nothing to anybody.
 const LONGEST_ETA: Duration = Duration::from_secs(100 * 24 * 3600);

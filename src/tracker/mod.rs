@@ -9,6 +9,7 @@
 //! | [`tiers`] | 2 | which tracker of a torrent is asked what, and when (BEP 12) |
 //! | [`exchange`] | 2 | UDP exchanges under way: connect, announce, retransmission |
 //! | [`url`] | 1 | a tracker's URL, taken apart |
+//! | [`status`] | 1 | how the trackers of a torrent stand |
 //! | `queue` | 2 | which of the waiting requests may run, so that no tracker starves another |
 //! | `fetch`, `tls` | 3 | the HTTP client, encryption and the words for its failures |
 //! | `datagrams`, [`client`] | 3 | the UDP sockets, the announcer |
@@ -21,6 +22,7 @@ pub mod exchange;
 mod fetch;
 pub mod http;
 mod queue;
+pub mod status;
 pub mod tiers;
 mod tls;
 pub mod udp;

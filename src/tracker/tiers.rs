@@ -22,7 +22,7 @@
 use std::time::{Duration, Instant};
 
 use super::announce::{AnnounceResponse, Event, ScrapeCounts};
-use super::client::{TrackerState, TrackerStatus};
+use super::status::{TrackerState, TrackerStatus};
 
 /// After so long without an answer the next tracker of the tier is asked as well.
 pub const HEDGE_AFTER: Duration = Duration::from_secs(4);

@@ -9,6 +9,7 @@ use crossbeam_channel::Receiver;
 use super::*;
 use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, Event};
 use crate::tracker::http;
+use crate::tracker::status::TrackerState;
 
 mod answers;
 mod udp;
