@@ -7,7 +7,6 @@
 
 use std::collections::HashSet;
 use std::io::{self, IoSlice};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -15,16 +14,11 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
 use sha1::{Digest, Sha1};
 
-use super::layout::FileIndex;
-use super::resume::ResumeRecord;
-use super::{Storage, StorageError, Vouched};
-use crate::bitfield::Bitfield;
+use super::task::{BlockDigest, DiskResult, DiskTask};
+use super::{Storage, StorageError};
 use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::id::sha1_of;
 use crate::memory::BlockBuf;
-
-/// SHA-1 of one block of a piece: evidence of who sent a bad one.
-pub type BlockDigest = [u8; 20];
 
 /// How much is read at a time when a piece is checked: whole blocks, little enough to stay in the cache
 /// between reading and hashing.
@@ -39,127 +33,6 @@ pub struct DiskJob {
     pub task: DiskTask,
     /// Where the result goes.
     pub reply: Sender<DiskResult>,
-}
-
-/// What a [`DiskJob`] does.
-#[derive(Debug)]
-pub enum DiskTask {
-    /// Hash the blocks of a whole piece while they are warm, and write them with one call if the hash is right.
-    WritePiece {
-        /// The piece.
-        piece: PieceIndex,
-        /// What its SHA-1 must be.
-        expected: [u8; 20],
-        /// All of its blocks, in order.
-        blocks: Vec<BlockBuf>,
-        /// Also give the digest of each block with a good result (with a bad one they always come).
-        digests: bool,
-    },
-    /// Write blocks of a piece that is too large to be kept in memory; nothing counts or serves them.
-    Spill {
-        /// The blocks with their data.
-        blocks: Vec<(Block, BlockBuf)>,
-    },
-    /// Read a piece back and compare its hash: a spilled piece, or a recheck.
-    CheckPiece {
-        /// The piece.
-        piece: PieceIndex,
-        /// What its SHA-1 must be.
-        expected: [u8; 20],
-        /// As in `WritePiece`.
-        digests: bool,
-    },
-    /// Judge a resume record by the files as they are: [`Storage::vouch`].
-    Vouch {
-        /// The record.
-        record: Box<ResumeRecord>,
-        /// The candidates of the journal.
-        candidates: Vec<PieceIndex>,
-    },
-    /// Before a download: check that it fits, create empty files, preallocate.
-    Prepare {
-        /// The files that are wanted.
-        wanted: Vec<FileIndex>,
-    },
-    /// Make sure that everything written so far survives a power cut.
-    Sync,
-    /// Move all files to another folder. Uploads may go on meanwhile; writes of this torrent would wait, and a
-    /// disk thread with them, so none may be submitted before the result is there.
-    Move {
-        /// The new download folder.
-        to: PathBuf,
-    },
-    /// Remove the torrent's own files ([`Storage::own_files`]) and the folders that are empty then. Nothing
-    /// else may be submitted for this torrent afterwards.
-    Remove {
-        /// The verified pieces.
-        verified: Bitfield,
-        /// Into the trash; else they are deleted for good.
-        trash: bool,
-    },
-}
-
-/// What became of a [`DiskTask`].
-#[derive(Debug)]
-pub enum DiskResult {
-    /// `WritePiece`: hash right, written.
-    Written {
-        /// The piece.
-        piece: PieceIndex,
-        /// Digest of each block, if they were asked for.
-        digests: Option<Vec<BlockDigest>>,
-    },
-    /// `WritePiece` or `CheckPiece`: the hash is wrong. Nothing was written.
-    Mismatch {
-        /// The piece.
-        piece: PieceIndex,
-        /// Digest of each block; empty when a check found no file or a file that is too short.
-        digests: Vec<BlockDigest>,
-    },
-    /// `Spill`: these blocks are on disk.
-    Spilled {
-        /// The blocks.
-        blocks: Vec<Block>,
-    },
-    /// `CheckPiece`: the hash is right.
-    Checked {
-        /// The piece.
-        piece: PieceIndex,
-        /// Digest of each block, if they were asked for.
-        digests: Option<Vec<BlockDigest>>,
-    },
-    /// `Vouch`: what still holds.
-    Vouched(Vouched),
-    /// `Prepare`: done.
-    Prepared,
-    /// `Sync`: done. What was written when the task began survives a power cut.
-    Synced {
-        /// The pieces that were completed since the last sync: they may enter the resume record.
-        pieces: Vec<PieceIndex>,
-    },
-    /// `Move`: done. [`Storage::root`] is the new folder.
-    Moved,
-    /// `Remove`: done.
-    Removed,
-    /// `Spill` failed: some of these blocks may be on disk all the same.
-    SpillFailed {
-        /// The blocks.
-        blocks: Vec<Block>,
-        /// What went wrong, with the file.
-        error: StorageError,
-    },
-    /// `Sync` failed: what was completed since the last one may not survive a power cut.
-    SyncFailed {
-        /// What went wrong, with the file.
-        error: StorageError,
-    },
-    /// Any other task failed: disk full, file gone, no permission.
-    Failed {
-        /// The piece, where the task had one.
-        piece: Option<PieceIndex>,
-        /// What went wrong, with the file.
-        error: StorageError,
-    },
 }
 
 /// The disk threads. Dropping the pool finishes all writes, gives up checks and moves, and joins the threads.

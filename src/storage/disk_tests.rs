@@ -7,6 +7,7 @@ use tempfile::tempdir;
 use super::*;
 use crate::storage::files::FileCache;
 use crate::storage::fixture::{Tmpfs, Torrent};
+use crate::storage::layout::FileIndex;
 
 const FIRST: PieceIndex = PieceIndex(0);
 

@@ -16,6 +16,7 @@ mod relocate;
 pub mod resume;
 pub mod state_dir;
 mod store;
+pub mod task;
 mod vouch;
 
 pub use error::StorageError;

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 
 use crate::geometry::PieceIndex;
 use crate::peer::link::PeerKey;
-use crate::storage::disk::BlockDigest;
+use crate::storage::task::BlockDigest;
 
 /// Failed attempts at one piece that are kept as evidence; a swarm that poisons more than this is not worth
 /// the memory.

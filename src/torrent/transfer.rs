@@ -6,7 +6,7 @@ use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::memory::BlockBuf;
 use crate::peer::link::{CloseReason, PeerCommand, PeerKey};
 use crate::picker::Received;
-use crate::storage::disk::{BlockDigest, DiskResult, DiskTask};
+use crate::storage::task::{BlockDigest, DiskResult, DiskTask};
 use crate::torrent::assembly::Stored;
 use crate::torrent::blame::Author;
 use crate::torrent::peer::Peer;

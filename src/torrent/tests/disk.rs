@@ -3,7 +3,7 @@
 use super::world::{HONEST, Manner, Plan, World};
 use crate::geometry::{BLOCK_LENGTH, PieceIndex};
 use crate::storage::StorageError;
-use crate::storage::disk::{DiskResult, DiskTask};
+use crate::storage::task::{DiskResult, DiskTask};
 
 /// Pieces of 32 blocks, too large for a budget of 1 MiB.
 fn spilled() -> Plan {
