@@ -19,6 +19,7 @@ use crate::storage::layout::Layout;
 use crate::storage::resume::ResumeRecord;
 use crate::torrent::downloader::TorrentCommand;
 use crate::torrent::report::{Parked, TorrentStatus};
+use crate::torrent::state::Tally;
 use crate::tracker::client::{AnnouncerCommand, Totals};
 
 /// KiB/s to the unit of a [`Limiter`]; 0 means none.
@@ -154,6 +155,7 @@ impl Engine {
             unchecked: Vec::new(),
             priorities: new.priorities,
             sequential: new.sequential,
+            tally: Tally::default(),
             downloaded: 0,
             uploaded: 0,
             known_peers: new.peers,
@@ -193,6 +195,7 @@ impl Engine {
             unchecked: Vec::new(),
             priorities: record.priorities.clone(),
             sequential: record.sequential,
+            tally: Tally::default(),
             downloaded: 0,
             uploaded: 0,
             known_peers: record.known_peers.clone(),

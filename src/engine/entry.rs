@@ -18,7 +18,6 @@ use crate::storage::task::DiskResult;
 use crate::torrent::downloader::{DownloaderHandle, TorrentCommand};
 use crate::torrent::report::{Parked, TorrentStatus, details};
 use crate::torrent::selection::wanted_and_left;
-use crate::torrent::state::Tally;
 use crate::tracker::client::Totals;
 use crate::tracker::status::{TrackerState, TrackerStatus};
 
@@ -321,12 +320,7 @@ impl Entry {
 
     /// Details of a torrent whose thread does not run.
     pub(super) fn parked_details(&self, now: Instant) -> TorrentDetails {
-        let details = details(
-            &self.metainfo,
-            self.storage.layout(),
-            &self.parked,
-            Tally::default(),
-        );
+        let details = details(&self.metainfo, self.storage.layout(), &self.parked);
         self.complete_details(details, now)
     }
 

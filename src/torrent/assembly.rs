@@ -172,6 +172,11 @@ impl Assembly {
         open.authors.into_iter().collect()
     }
 
+    /// Whether the piece is open.
+    pub fn is_open(&self, piece: PieceIndex) -> bool {
+        self.open.contains_key(&piece)
+    }
+
     /// The number of open pieces.
     pub fn open_count(&self) -> usize {
         self.open.len()

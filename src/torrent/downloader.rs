@@ -257,6 +257,7 @@ impl Downloader {
             to_check: setup.parked.unchecked,
             priorities: setup.parked.priorities,
             sequential: setup.parked.sequential,
+            tally: setup.parked.tally,
             settings: setup.settings,
             budget: Arc::clone(&setup.commons.budget),
             seed: fastrand::u64(..),
@@ -546,12 +547,7 @@ impl Downloader {
     fn report_details(&self) {
         if self.watched {
             let parked = self.torrent.parked(self.torrent.have().clone());
-            let mut details = details(
-                &self.metainfo,
-                self.storage.layout(),
-                &parked,
-                self.torrent.tally(),
-            );
+            let mut details = details(&self.metainfo, self.storage.layout(), &parked);
             details.peers = self.torrent.peer_details();
             self.report(TorrentReport::Details(Box::new(details)));
         }

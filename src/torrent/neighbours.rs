@@ -130,7 +130,7 @@ impl Torrent {
             return;
         };
         self.picker.peer_left(&peer.session.has);
-        self.tally.uploaded_to_gone += peer.uploaded();
+        self.uploaded_to_gone += peer.uploaded();
         if let Some(addr) = peer.session.listen_addr {
             self.addresses.disconnected(now, addr);
         }

@@ -144,6 +144,11 @@ impl Pipeline {
         self.sent.drain(..).map(|sent| sent.block).collect()
     }
 
+    /// Whether a request for a block of this piece is out.
+    pub fn asks_for(&self, piece: PieceIndex) -> bool {
+        self.sent.iter().any(|sent| sent.block.piece == piece)
+    }
+
     /// The requests for blocks of one piece; they are void from now on.
     pub fn drain_piece(&mut self, piece: PieceIndex) -> Vec<Block> {
         let (of_piece, rest) = self.sent.drain(..).partition(|sent| sent.block.piece == piece);

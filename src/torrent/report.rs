@@ -61,6 +61,8 @@ pub struct Parked {
     pub downloaded: u64,
     /// Bytes of blocks sent in this run of its thread.
     pub uploaded: u64,
+    /// What was counted since the start of the program.
+    pub tally: Tally,
     /// Where peers may be found next time.
     pub known_peers: Vec<SocketAddr>,
 }
@@ -92,6 +94,7 @@ impl Torrent {
             sequential: self.is_sequential(),
             downloaded: self.downloaded(),
             uploaded: self.uploaded(),
+            tally: self.tally,
             known_peers: self.known_addresses(),
         }
     }
@@ -108,8 +111,9 @@ impl Torrent {
 }
 
 /// All that can be seen of a torrent, running or not. Limits and trackers are the engine's to fill in.
-pub fn details(metainfo: &Metainfo, layout: &Layout, parked: &Parked, tally: Tally) -> TorrentDetails {
+pub fn details(metainfo: &Metainfo, layout: &Layout, parked: &Parked) -> TorrentDetails {
     let info = &metainfo.info;
+    let tally = parked.tally;
     TorrentDetails {
         info_hash: info.info_hash,
         piece_length: info.geometry.piece_length(),

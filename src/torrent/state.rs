@@ -72,6 +72,8 @@ pub struct Start {
     pub priorities: Vec<Priority>,
     /// Fetch pieces in order.
     pub sequential: bool,
+    /// What was counted before.
+    pub tally: Tally,
     /// Limits.
     pub settings: Settings,
     /// Client-wide memory for blocks.
@@ -140,13 +142,9 @@ pub(super) struct Halt {
     pub(super) retry_at: Option<Instant>,
 }
 
-/// What is counted for the display.
+/// What is counted for the display, from the start of the program on.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Tally {
-    /// Bytes of blocks received that were kept.
-    pub downloaded: u64,
-    /// Bytes of blocks sent to peers that have left since.
-    pub uploaded_to_gone: u64,
     /// Pieces received whole.
     pub pieces_received: u64,
     /// Those of them with a wrong hash.
@@ -192,6 +190,10 @@ pub struct Torrent {
     /// `have` has grown since peers' interest was last worked out.
     pub(super) interest_is_stale: bool,
     pub(super) finished_told: bool,
+    /// Bytes of blocks received that were kept.
+    pub(super) downloaded: u64,
+    /// Bytes of blocks sent to peers that have left since.
+    pub(super) uploaded_to_gone: u64,
     pub(super) tally: Tally,
     pub(super) download_rate: Rate,
     pub(super) upload_rate: Rate,
@@ -223,7 +225,9 @@ impl Torrent {
             stopping: false,
             interest_is_stale: false,
             finished_told: false,
-            tally: Tally::default(),
+            downloaded: 0,
+            uploaded_to_gone: 0,
+            tally: start.tally,
             download_rate: Rate::default(),
             upload_rate: Rate::default(),
             rng: fastrand::Rng::with_seed(start.seed),
@@ -283,12 +287,12 @@ impl Torrent {
 
     /// Bytes of blocks sent in this run.
     pub fn uploaded(&self) -> u64 {
-        self.tally.uploaded_to_gone + self.peers.values().map(Peer::uploaded).sum::<u64>()
+        self.uploaded_to_gone + self.peers.values().map(Peer::uploaded).sum::<u64>()
     }
 
     /// Bytes of blocks received in this run that were kept.
     pub fn downloaded(&self) -> u64 {
-        self.tally.downloaded
+        self.downloaded
     }
 
     /// Bytes of what is wanted that are missing.
@@ -346,8 +350,9 @@ impl Torrent {
     /// Call this twice a second or so.
     pub fn on_tick(&mut self, now: Instant) {
         self.tick_peers(now);
+        self.pass_on_suspects(now);
         self.give_up_orphans(now);
-        self.download_rate.update(now, self.tally.downloaded);
+        self.download_rate.update(now, self.downloaded);
         self.upload_rate.update(now, self.uploaded());
         if self.interest_is_stale {
             self.interest_is_stale = false;

@@ -46,13 +46,15 @@ impl Torrent {
         if room == 0 || !may_start || allowed.is_some_and(<[_]>::is_empty) {
             return;
         }
+        let ip = session.addr.ip();
+        let visible = self.blame.visible_to(ip, &session.has);
         let granted = self.assembly.take_blocks(room);
         let mut blocks = Vec::with_capacity(granted);
         let assembly = &mut self.assembly;
         let mut open = |piece| assembly.open(piece);
         self.picker.pick(
             key,
-            &session.has,
+            visible.as_ref().unwrap_or(&session.has),
             allowed,
             granted,
             &mut open,
@@ -61,6 +63,7 @@ impl Torrent {
         );
         self.assembly.give_back_blocks(granted - blocks.len());
         if !blocks.is_empty() {
+            blocks.iter().for_each(|block| self.blame.claim(block.piece, ip));
             peer.pipeline.sent(now, &blocks);
             let requests = blocks.into_iter().map(Message::Request).collect();
             self.actions.push(Action::Tell(key, PeerCommand::Send(requests)));
@@ -93,6 +96,24 @@ impl Torrent {
         self.picker.release_all(key);
         self.drop_idle_pieces();
         self.everybody_is_hungry();
+    }
+
+    /// Takes suspect pieces from hosts that do not go on with them; another one gets them from the start, so
+    /// that each attempt has one author.
+    pub(super) fn pass_on_suspects(&mut self, now: Instant) {
+        self.blame.on_tick(now);
+        let claims: Vec<_> = self.blame.claims().collect();
+        for (piece, ip) in claims {
+            let asked = |peer: &Peer| peer.session.addr.ip() == ip && peer.pipeline.asks_for(piece);
+            // One that is whole waits for its hash, and then it is known who was wrong.
+            let whole =
+                self.assembly.is_open(piece) && self.picker.open_pieces().all(|open| open.piece != piece);
+            if !whole && !self.peers.values().any(asked) {
+                self.give_up_piece(piece);
+                self.blame.pass_on(piece);
+                self.everybody_is_hungry();
+            }
+        }
     }
 
     /// A peer will not answer this request.
@@ -145,7 +166,6 @@ impl Torrent {
             let since = *self.orphans.entry(open.piece).or_insert(now);
             if now.saturating_duration_since(since) >= ORPHAN_PATIENCE {
                 self.orphans.remove(&open.piece);
-                self.tally.wasted += u64::from(open.received) * u64::from(BLOCK_LENGTH);
                 self.give_up_piece(open.piece);
                 self.everybody_is_hungry();
             }
@@ -161,6 +181,12 @@ impl Torrent {
 
     /// Throws a partly received piece away, with cancels for what is out.
     pub(super) fn give_up_piece(&mut self, piece: PieceIndex) {
+        let received = self
+            .picker
+            .open_pieces()
+            .find(|open| open.piece == piece)
+            .map_or(0, |open| open.received);
+        self.tally.wasted += u64::from(received) * u64::from(BLOCK_LENGTH);
         let mut out = Vec::new();
         for (key, peer) in &mut self.peers {
             let blocks = peer.pipeline.drain_piece(piece);
@@ -219,7 +245,7 @@ impl Torrent {
             peer: key,
             ip: peer.session.addr.ip(),
         };
-        self.tally.downloaded += u64::from(length);
+        self.downloaded += u64::from(length);
         for other in also_asked {
             self.cancel(other, block);
         }

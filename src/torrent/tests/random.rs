@@ -234,10 +234,7 @@ proptest! {
             world.happens(&mut next_key, event);
             world.end_turn();
         }
-        // Better times: the disk is well again, there is memory, all is wanted, whoever sends wrong data goes
-        // (one that has a part in each attempt at a piece can spoil them all), and two honest seeds come.
-        let liars: Vec<_> = world.peers.iter().filter(|(_, peer)| peer.manner.corrupts.is_some()).map(|(key, _)| *key).collect();
-        liars.into_iter().for_each(|key| world.leave(key));
+        // Better times: the disk is well again, there is memory, all is wanted, and two honest seeds come.
         world.disk.full = false;
         world.disk.fails_one_in = None;
         world.disk.speed = 3;

@@ -391,6 +391,7 @@ impl World {
             to_check: plan.to_check.into_iter().map(PieceIndex).collect(),
             priorities: Vec::new(),
             sequential: plan.sequential,
+            tally: Default::default(),
             settings: plan.settings,
             budget: Arc::clone(&budget),
             seed: plan.seed,
