@@ -1,4 +1,5 @@
-//! Block buffers and the credits that bound them. Layer 3, one of each per client.
+//! Block buffers and the credits that bound them. Layer 1, one of each per client; shared by its threads, none
+//! of which ever waits here.
 //!
 //! Memory is granted when a request is sent, not when data arrives: a Downloader takes one credit of the
 //! [`Budget`] for each block that it asks for and gives it back when that block was written, refused or

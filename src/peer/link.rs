@@ -1,4 +1,5 @@
-//! What a peer's threads and its Downloader share: messages both ways, and counters. Layer 3.
+//! What a peer's threads and its Downloader share: messages both ways, and counters that nobody waits for.
+//! Layer 1.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
