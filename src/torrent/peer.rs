@@ -264,11 +264,6 @@ impl Peer {
         self.counters.uploads_queued.load(Ordering::Relaxed) as usize
     }
 
-    /// Whether we may ask it for anything that it has.
-    pub fn serves_us(&self) -> bool {
-        !self.session.peer_choking && self.session.am_interested
-    }
-
     /// The peer for a person to look at.
     pub fn detail(&self) -> PeerDetail {
         let session = &self.session;
