@@ -176,11 +176,6 @@ impl Assembly {
     pub fn is_open(&self, piece: PieceIndex) -> bool {
         self.open.contains_key(&piece)
     }
-
-    /// The number of open pieces.
-    pub fn open_count(&self) -> usize {
-        self.open.len()
-    }
 }
 
 impl Drop for Assembly {
