@@ -106,8 +106,9 @@ impl Engine {
                 let error = error.to_string();
                 self.listening.clear();
                 if self.network_problem.as_ref() != Some(&error) {
-                    self.network_problem = Some(error.clone());
-                    self.fail(None, error);
+                    // The faces hear of it by the next snapshot, and no more when it is over.
+                    log::error!("{error}");
+                    self.network_problem = Some(error);
                 }
             }
         }

@@ -11,6 +11,7 @@ use gtk::glib;
 use super::engine_link::EngineLink;
 use super::general_page::GeneralPage;
 use super::statistics_page::StatisticsPage;
+use super::words;
 
 mod imp {
     use super::*;
@@ -145,9 +146,14 @@ impl DetailsPane {
 
     fn show_problem(&self, summary: Option<&TorrentSummary>) {
         let imp = self.imp();
-        let problem = summary.and_then(|summary| summary.error.as_deref());
+        let problem = summary
+            .and_then(|summary| summary.error.as_deref())
+            .map(words::sentence);
         let failed = summary.is_some_and(|summary| summary.state == TorrentState::Failed);
-        if let Some(problem) = problem.filter(|problem| imp.problem.label() != *problem) {
+        if let Some(problem) = problem
+            .as_ref()
+            .filter(|problem| imp.problem.label() != **problem)
+        {
             imp.problem.set_label(problem);
         }
         let kind = if failed {

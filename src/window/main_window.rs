@@ -60,6 +60,8 @@ mod imp {
         pub(crate) last_details: RefCell<Option<Arc<TorrentDetails>>>,
         /// Torrents that a person has just added here: they are told of, and chosen, when they appear.
         pub(crate) awaited: RefCell<HashSet<InfoHash>>,
+        /// Torrents that the engine has added in this run; the next snapshot shows them.
+        pub(crate) added: RefCell<HashSet<InfoHash>>,
         /// Where the chosen torrent stood, to choose its neighbour when it is removed.
         pub(crate) position: Cell<u32>,
         /// Notifications that may still be shown by the desktop.
@@ -249,7 +251,7 @@ impl MainWindow {
         }
         imp.totals.set_label(&totals.join(" · "));
         if let Some(problem) = &snapshot.network_problem {
-            imp.network_problem.set_label(problem);
+            imp.network_problem.set_label(&words::sentence(problem));
         }
         imp.network_bar.set_revealed(snapshot.network_problem.is_some());
     }
@@ -267,6 +269,10 @@ impl MainWindow {
             EngineEvent::Finished(info_hash) => self.tell_finished(info_hash),
             EngineEvent::Removed(info_hash) => {
                 self.imp().awaited.borrow_mut().remove(&info_hash);
+                self.imp().added.borrow_mut().remove(&info_hash);
+            }
+            EngineEvent::Added(info_hash) => {
+                self.imp().added.borrow_mut().insert(info_hash);
             }
             EngineEvent::Configured(config) => {
                 if let Some(app) = self.application().and_downcast::<Application>() {
@@ -277,8 +283,7 @@ impl MainWindow {
                 // Nobody can be told when there is no application any more.
                 let _ = WidgetExt::activate_action(self, "app.stopped", None);
             }
-            // The next snapshot shows what was added.
-            EngineEvent::Added(_) | EngineEvent::Snapshot(_) | EngineEvent::Details(_) => {}
+            EngineEvent::Snapshot(_) | EngineEvent::Details(_) => {}
         }
     }
 
@@ -286,11 +291,15 @@ impl MainWindow {
     /// Anything else stands in a dialog until it was read.
     fn show_failure(&self, info_hash: Option<InfoHash>, message: String) {
         let imp = self.imp();
-        if let Some(info_hash) = info_hash {
-            imp.awaited.borrow_mut().remove(&info_hash);
-        }
         let torrent = info_hash.and_then(|info_hash| imp.torrents.borrow().get(info_hash).cloned());
         let Some(torrent) = torrent else {
+            if info_hash.is_some_and(|info_hash| imp.added.borrow().contains(&info_hash)) {
+                // It comes with the next snapshot, and brings its problem.
+                return;
+            }
+            if let Some(info_hash) = info_hash {
+                imp.awaited.borrow_mut().remove(&info_hash);
+            }
             return self.show_problem("Something Went Wrong", &message);
         };
         let toast = toast(&format!("Problem with “{}”", torrent.name()));

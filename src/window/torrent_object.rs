@@ -94,7 +94,8 @@ impl TorrentObject {
         self.set_text(&imp.status, "status", status);
         self.set_text(&imp.rates, "rates", rates(summary));
         self.set_text(&imp.swarm, "swarm", swarm(summary));
-        self.set_text(&imp.problem, "problem", summary.error.clone().unwrap_or_default());
+        let problem = summary.error.as_deref().map(words::sentence);
+        self.set_text(&imp.problem, "problem", problem.unwrap_or_default());
         if before
             .as_ref()
             .is_none_or(|before| before.progress != summary.progress)
