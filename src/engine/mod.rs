@@ -58,6 +58,8 @@ pub struct EngineSetup {
     pub config: Config,
     /// The file that they came from, if its edits shall take effect at once.
     pub config_path: Option<PathBuf>,
+    /// A state folder in place of the configured one, now and after each edit.
+    pub state: Option<PathBuf>,
     /// Told of everything, on the engine's thread: it must be quick and must not block.
     pub on_event: Box<dyn FnMut(EngineEvent) + Send>,
 }
@@ -95,6 +97,8 @@ impl EngineHandle {
 pub struct Engine {
     config: Config,
     watcher: Option<Watcher>,
+    /// In place of the state folder of the settings.
+    state_override: Option<PathBuf>,
     on_event: Box<dyn FnMut(EngineEvent) + Send>,
     /// In no order; `order` has that.
     torrents: BTreeMap<InfoHash, Entry>,
@@ -165,7 +169,12 @@ impl Engine {
     fn on_tick(&mut self, now: Instant) {
         if let Some(reloaded) = self.watcher.as_mut().and_then(|watcher| watcher.poll(now)) {
             match reloaded {
-                Ok(config) => self.configure(config),
+                Ok(mut config) => {
+                    if let Some(state) = &self.state_override {
+                        config.folders.state.clone_from(state);
+                    }
+                    self.configure(config);
+                }
                 Err(error) => self.fail(None, format!("the changed settings are not used: {error}")),
             }
         }

@@ -56,10 +56,14 @@ impl Engine {
     /// snapshots.
     pub fn start(setup: EngineSetup) -> Result<EngineHandle, EngineError> {
         let EngineSetup {
-            config,
+            mut config,
             config_path,
+            state: state_override,
             on_event,
         } = setup;
+        if let Some(state) = &state_override {
+            config.folders.state.clone_from(state);
+        }
         let state = StateDir::open(&config.folders.state)?;
         let loaded = state.load_all();
         let sockets = Arc::new(SocketFactory::new(&config.network.bind)?);
@@ -71,6 +75,7 @@ impl Engine {
         let listening = commons.greeter.listening().to_vec();
         let mut engine = Self {
             watcher: config_path.map(|path| Watcher::new(path, Instant::now())),
+            state_override,
             on_event,
             torrents: BTreeMap::new(),
             order: Vec::new(),

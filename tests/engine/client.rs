@@ -40,6 +40,7 @@ impl Client {
         let engine = Engine::start(EngineSetup {
             config: config.clone(),
             config_path,
+            state: None,
             on_event: Box::new(move |event| drop(events_tx.send(event))),
         });
         let mut client = Self {

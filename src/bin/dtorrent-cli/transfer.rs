@@ -207,6 +207,7 @@ impl<'c> Transfer<'c> {
             config: self.config.clone(),
             // We watch the file ourselves: what the command line says must stay in force after an edit.
             config_path: None,
+            state: None,
             on_event: Box::new(move |event| drop(event_tx.send(event))),
         })?;
         let ended = self.follow(&engine, &event_rx, &stop, &log, peers, trust_data);
