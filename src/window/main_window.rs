@@ -4,7 +4,7 @@
 //! the engine to tell what came of them.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use adw::prelude::*;
@@ -62,6 +62,8 @@ mod imp {
         pub(crate) awaited: RefCell<HashSet<InfoHash>>,
         /// Torrents that the engine has added in this run; the next snapshot shows them.
         pub(crate) added: RefCell<HashSet<InfoHash>>,
+        /// The latest toast about each torrent: it goes with the torrent.
+        pub(crate) toasts_about: RefCell<HashMap<InfoHash, adw::Toast>>,
         /// Where the chosen torrent stood, to choose its neighbour when it is removed.
         pub(crate) position: Cell<u32>,
         /// Notifications that may still be shown by the desktop.
@@ -224,7 +226,8 @@ impl MainWindow {
             .position(|torrent| imp.awaited.borrow_mut().remove(&torrent.info_hash()));
         if let Some(new) = new {
             imp.selection.set_selected(new as u32);
-            self.toast(&format!("Added “{}”", torrents[new].name()));
+            let torrent = &torrents[new];
+            self.toast_about(torrent.info_hash(), toast(&format!("Added “{}”", torrent.name())));
         } else if imp.selection.selected_item().is_none() && !torrents.is_empty() {
             let last = torrents.len() as u32 - 1;
             imp.selection.set_selected(imp.position.get().min(last));
@@ -270,6 +273,7 @@ impl MainWindow {
             EngineEvent::Removed(info_hash) => {
                 self.imp().awaited.borrow_mut().remove(&info_hash);
                 self.imp().added.borrow_mut().remove(&info_hash);
+                self.withdraw_toast(info_hash);
             }
             EngineEvent::Added(info_hash) => {
                 self.imp().added.borrow_mut().insert(info_hash);
@@ -302,6 +306,7 @@ impl MainWindow {
             }
             return self.show_problem("Something Went Wrong", &message);
         };
+        let torrent_hash = torrent.info_hash();
         let toast = toast(&format!("Problem with “{}”", torrent.name()));
         toast.set_timeout(PROBLEM_SECONDS);
         toast.set_button_label(Some("_Show"));
@@ -311,7 +316,7 @@ impl MainWindow {
                 .upgrade()
                 .inspect(|window| window.show_problem(&torrent.name(), &message));
         });
-        imp.toasts.add_toast(toast);
+        self.toast_about(torrent_hash, toast);
     }
 
     fn tell_finished(&self, info_hash: InfoHash) {
@@ -320,7 +325,7 @@ impl MainWindow {
         };
         let text = format!("“{}” is complete", torrent.name());
         if self.is_active() {
-            self.toast(&text);
+            self.toast_about(info_hash, toast(&text));
         } else if let Some(app) = self.application() {
             let notification = gio::Notification::new("Download Complete");
             notification.set_body(Some(&text));
@@ -337,6 +342,19 @@ impl MainWindow {
                 app.withdraw_notification(&id);
             }
         }
+    }
+
+    /// A passing message about a torrent, in the place of the one before.
+    fn toast_about(&self, info_hash: InfoHash, toast: adw::Toast) {
+        self.withdraw_toast(info_hash);
+        self.imp().toasts.add_toast(toast.clone());
+        self.imp().toasts_about.borrow_mut().insert(info_hash, toast);
+    }
+
+    /// Takes back what is still said of a torrent that is gone.
+    fn withdraw_toast(&self, info_hash: InfoHash) {
+        let said = self.imp().toasts_about.borrow_mut().remove(&info_hash);
+        said.inspect(|toast| toast.dismiss());
     }
 
     /// A passing message.
