@@ -17,7 +17,7 @@ use crate::net::limiter::Limiter;
 use crate::storage::Storage;
 use crate::storage::layout::Layout;
 use crate::storage::resume::ResumeRecord;
-use crate::torrent::downloader::TorrentCommand;
+use crate::torrent::link::TorrentCommand;
 use crate::torrent::report::{Parked, TorrentStatus};
 use crate::torrent::state::Tally;
 use crate::tracker::client::{AnnouncerCommand, Totals};

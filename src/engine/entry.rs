@@ -15,7 +15,7 @@ use crate::metainfo::Metainfo;
 use crate::net::limiter::Limiter;
 use crate::storage::Storage;
 use crate::storage::task::DiskResult;
-use crate::torrent::downloader::{DownloaderHandle, TorrentCommand};
+use crate::torrent::link::{DownloaderHandle, TorrentCommand};
 use crate::torrent::report::{Parked, TorrentStatus, details};
 use crate::torrent::selection::wanted_and_left;
 use crate::tracker::client::Totals;

@@ -34,7 +34,7 @@ use crate::net::greeter::GreeterEvent;
 use crate::net::limiter::Limiter;
 use crate::net::sockets::SocketFactory;
 use crate::storage::files::FileCache;
-use crate::torrent::downloader::{Commons, TorrentReport};
+use crate::torrent::link::{Commons, TorrentReport};
 use crate::tracker::client::{AnnouncerCommand, AnnouncerEvent, AnnouncerHandle};
 
 pub use start::EngineError;

@@ -10,7 +10,7 @@ use crate::engine::api::EngineEvent;
 use crate::engine::entry::unix_now;
 use crate::id::InfoHash;
 use crate::net::greeter::{Greeted, GreeterEvent};
-use crate::torrent::downloader::{TorrentCommand, TorrentReport};
+use crate::torrent::link::{TorrentCommand, TorrentReport};
 use crate::tracker::client::{AnnouncerCommand, AnnouncerEvent};
 
 impl Engine {

@@ -25,7 +25,7 @@ use crate::storage::disk::DiskPool;
 use crate::storage::files::FileCache;
 use crate::storage::state_dir::{Loaded, StateDir, StateError};
 use crate::torrent::connections::ConnectionLimit;
-use crate::torrent::downloader::Commons;
+use crate::torrent::link::Commons;
 use crate::tracker::client::{self, AnnouncerSetup};
 
 /// Unused block buffers that are kept for the next blocks: 16 MiB.

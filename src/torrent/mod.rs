@@ -8,6 +8,7 @@ pub mod connections;
 pub mod downloader;
 #[cfg(test)]
 mod fixture;
+pub mod link;
 mod neighbours;
 pub mod peer;
 pub mod rate;
