@@ -1,25 +1,29 @@
 //! A small world around one [`Torrent`]: peers that answer what they are told, a disk in memory, and a clock
 //! that a test moves. After every step the invariants that all parts share are checked.
 
+mod disk;
+mod peers;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::bitfield::Bitfield;
 use crate::geometry::{BLOCK_LENGTH, Block, Geometry, PieceIndex};
-use crate::id::{PeerId, sha1_of};
+use crate::id::PeerId;
 use crate::memory::{BlockPool, Budget};
 use crate::metainfo::Info;
-use crate::peer::link::{CloseReason, PeerBatch, PeerCommand, PeerCounters, PeerInput, PeerKey};
-use crate::storage::StorageError;
+use crate::peer::link::{CloseReason, PeerBatch, PeerInput, PeerKey};
 use crate::storage::layout::Layout;
-use crate::storage::task::{DiskResult, DiskTask};
+use crate::storage::task::DiskTask;
 use crate::torrent::fixture::{content, info_of_files};
 use crate::torrent::state::{Action, Settings, Start, Torrent};
 use crate::wire::handshake::{Direction, Handshake, Introduction};
 use crate::wire::message::Message;
+
+pub(super) use disk::Disk;
+pub(super) use peers::{FakePeer, HONEST, Manner};
 
 /// How far the clock goes in one step; a tick falls on every fifth.
 pub(super) const STEP: Duration = Duration::from_millis(100);
@@ -44,271 +48,6 @@ pub(super) fn introduced(addr: SocketAddr, id: [u8; 20], direction: Direction, f
         addr,
         direction,
         handshake,
-    }
-}
-
-/// How a scripted peer behaves.
-#[derive(Debug, Clone)]
-pub(super) struct Manner {
-    /// Speaks the fast extension.
-    pub(super) fast: bool,
-    /// Blocks that it sends in a step; 0: it answers nothing.
-    pub(super) speed: usize,
-    /// Sends wrong bytes in blocks whose number within the torrent is divisible by this.
-    pub(super) corrupts: Option<u32>,
-    /// Refuses every request.
-    pub(super) rejects: bool,
-    /// Chokes us every so many steps, and unchokes us as many later.
-    pub(super) chokes_every: Option<u64>,
-    /// Goes after so many blocks.
-    pub(super) leaves_after: Option<usize>,
-    /// Never lets us ask.
-    pub(super) keeps_choking: bool,
-    /// Sends what it was asked for even when the request is taken back.
-    pub(super) ignores_cancels: bool,
-}
-
-/// A peer that answers well and quickly.
-pub(super) const HONEST: Manner = Manner {
-    fast: true,
-    speed: 8,
-    corrupts: None,
-    rejects: false,
-    chokes_every: None,
-    leaves_after: None,
-    keeps_choking: false,
-    ignores_cancels: false,
-};
-
-/// A scripted peer.
-#[derive(Debug)]
-pub(super) struct FakePeer {
-    pub(super) manner: Manner,
-    pub(super) has: Bitfield,
-    pub(super) counters: Arc<PeerCounters>,
-    choking: bool,
-    /// What it will say in the next step.
-    says: Vec<PeerInput>,
-    /// What it was asked for and has not answered.
-    pub(super) asked: VecDeque<Block>,
-    /// Everything that it was told, but requests.
-    pub(super) heard: Vec<Message>,
-    /// Blocks that we were told to upload to it.
-    pub(super) uploads: Vec<Block>,
-    /// Requests and cancels that it got.
-    pub(super) requests: usize,
-    pub(super) cancels: usize,
-    pub(super) sent: usize,
-    pub(super) unchoked: bool,
-}
-
-impl FakePeer {
-    fn new(manner: Manner, has: Bitfield) -> Self {
-        Self {
-            manner,
-            has,
-            counters: Arc::default(),
-            choking: true,
-            says: Vec::new(),
-            asked: VecDeque::new(),
-            heard: Vec::new(),
-            uploads: Vec::new(),
-            requests: 0,
-            cancels: 0,
-            sent: 0,
-            unchoked: false,
-        }
-    }
-
-    pub(super) fn say(&mut self, message: Message) {
-        self.says.push(PeerInput::Message(message));
-    }
-
-    fn hear(&mut self, command: PeerCommand) {
-        match command {
-            PeerCommand::Send(messages) => messages
-                .into_iter()
-                .for_each(|message| self.hear_message(message)),
-            PeerCommand::Upload(block) => {
-                self.counters.uploads_queued.fetch_add(1, Ordering::Relaxed);
-                self.uploads.push(block);
-            }
-            PeerCommand::CancelUpload(block) => self.uploads.retain(|other| *other != block),
-            PeerCommand::Choke => {
-                self.counters.uploads_queued.store(0, Ordering::Relaxed);
-                self.unchoked = false;
-            }
-            PeerCommand::Haves => {}
-        }
-    }
-
-    fn hear_message(&mut self, message: Message) {
-        match message {
-            Message::Request(block) => {
-                assert!(
-                    self.has.has(block.piece),
-                    "it was asked for {block}, which it lacks"
-                );
-                self.requests += 1;
-                if self.manner.rejects || (self.choking && self.manner.fast) {
-                    self.say(Message::RejectRequest(block));
-                } else if !self.choking {
-                    self.asked.push_back(block);
-                }
-                return;
-            }
-            Message::Cancel(block) => {
-                self.cancels += 1;
-                if !self.manner.ignores_cancels {
-                    self.asked.retain(|other| *other != block);
-                }
-            }
-            Message::Interested if !self.manner.keeps_choking && self.choking => self.set_choking(false),
-            Message::Unchoke => self.unchoked = true,
-            _ => {}
-        }
-        self.heard.push(message);
-    }
-
-    pub(super) fn set_choking(&mut self, choking: bool) {
-        self.choking = choking;
-        self.say(if choking { Message::Choke } else { Message::Unchoke });
-        if choking {
-            let dropped = std::mem::take(&mut self.asked);
-            if self.manner.fast {
-                dropped
-                    .into_iter()
-                    .for_each(|block| self.say(Message::RejectRequest(block)));
-            }
-        }
-    }
-}
-
-/// How the scripted disk behaves.
-#[derive(Debug)]
-pub(super) struct Disk {
-    /// What is on it.
-    pub(super) image: Vec<u8>,
-    /// What waits, in the order in which it was asked for.
-    pub(super) queue: VecDeque<DiskTask>,
-    /// Tasks that it does in a step.
-    pub(super) speed: usize,
-    /// Takes the tasks in any order.
-    pub(super) reorders: bool,
-    /// Every write fails: no room.
-    pub(super) full: bool,
-    /// One write in so many fails: no room.
-    pub(super) fails_one_in: Option<u32>,
-    /// The files are gone when a piece is read back.
-    pub(super) forgets: bool,
-    pub(super) prepared: usize,
-}
-
-impl Disk {
-    fn error() -> StorageError {
-        StorageError::DiskFull {
-            path: "fixture".into(),
-        }
-    }
-
-    fn put(&mut self, geometry: Geometry, block: Block, data: &[u8]) {
-        let at = geometry.piece_offset(block.piece) as usize + block.begin as usize;
-        self.image[at..at + data.len()].copy_from_slice(data);
-    }
-
-    fn piece(&self, geometry: Geometry, piece: PieceIndex) -> &[u8] {
-        let at = geometry.piece_offset(piece) as usize;
-        &self.image[at..at + geometry.piece_size(piece) as usize]
-    }
-
-    fn perform(&mut self, geometry: Geometry, rng: &mut fastrand::Rng, task: DiskTask) -> DiskResult {
-        let fails = self.full || self.fails_one_in.is_some_and(|many| rng.u32(..many) == 0);
-        match task {
-            DiskTask::WritePiece {
-                piece,
-                expected,
-                blocks,
-                digests,
-            } => {
-                let each = || blocks.iter().map(|block| sha1_of(block)).collect();
-                if sha1_of(
-                    &blocks
-                        .iter()
-                        .flat_map(|block| block.iter().copied())
-                        .collect::<Vec<_>>(),
-                ) != expected
-                {
-                    return DiskResult::Mismatch {
-                        piece,
-                        digests: each(),
-                    };
-                }
-                if fails {
-                    return DiskResult::Failed {
-                        piece: Some(piece),
-                        error: Self::error(),
-                    };
-                }
-                for (block, data) in geometry.blocks(piece).zip(&blocks) {
-                    self.put(geometry, block, data);
-                }
-                DiskResult::Written {
-                    piece,
-                    digests: digests.then(each),
-                }
-            }
-            DiskTask::Spill { blocks } => {
-                let names = blocks.iter().map(|(block, _)| *block).collect();
-                // A write that fails has reached the disk in part.
-                let written = if fails {
-                    rng.usize(..blocks.len())
-                } else {
-                    blocks.len()
-                };
-                for (block, data) in &blocks[..written] {
-                    self.put(geometry, *block, data);
-                }
-                if fails {
-                    return DiskResult::SpillFailed {
-                        blocks: names,
-                        error: Self::error(),
-                    };
-                }
-                DiskResult::Spilled { blocks: names }
-            }
-            DiskTask::CheckPiece { piece, .. } if self.forgets => DiskResult::Mismatch {
-                piece,
-                digests: Vec::new(),
-            },
-            DiskTask::CheckPiece {
-                piece,
-                expected,
-                digests,
-            } => {
-                let bytes = self.piece(geometry, piece);
-                let found = bytes.chunks(BLOCK_LENGTH as usize).map(sha1_of).collect();
-                if sha1_of(bytes) == expected {
-                    DiskResult::Checked {
-                        piece,
-                        digests: digests.then_some(found),
-                    }
-                } else {
-                    DiskResult::Mismatch {
-                        piece,
-                        digests: found,
-                    }
-                }
-            }
-            DiskTask::Prepare { .. } if self.full => DiskResult::Failed {
-                piece: None,
-                error: Self::error(),
-            },
-            DiskTask::Prepare { .. } => {
-                self.prepared += 1;
-                DiskResult::Prepared
-            }
-            task => panic!("the machine never asks for {task:?}"),
-        }
     }
 }
 
