@@ -18,8 +18,8 @@ use crate::storage::Storage;
 use crate::storage::layout::Layout;
 use crate::storage::resume::ResumeRecord;
 use crate::torrent::link::TorrentCommand;
-use crate::torrent::report::{Parked, TorrentStatus};
-use crate::torrent::state::Tally;
+use crate::torrent::status::Tally;
+use crate::torrent::status::{Parked, TorrentStatus};
 use crate::tracker::client::{AnnouncerCommand, Totals};
 
 /// KiB/s to the unit of a [`Limiter`]; 0 means none.

@@ -16,8 +16,9 @@ use crate::net::limiter::Limiter;
 use crate::storage::Storage;
 use crate::storage::task::DiskResult;
 use crate::torrent::link::{DownloaderHandle, TorrentCommand};
-use crate::torrent::report::{Parked, TorrentStatus, details};
+use crate::torrent::report::details;
 use crate::torrent::selection::wanted_and_left;
+use crate::torrent::status::{Parked, TorrentStatus};
 use crate::tracker::client::Totals;
 use crate::tracker::status::{TrackerState, TrackerStatus};
 

@@ -22,7 +22,7 @@ use crate::storage::Storage;
 use crate::storage::disk::DiskJob;
 use crate::storage::task::{DiskResult, DiskTask};
 use crate::torrent::link::{Commons, DownloaderHandle, Setup, TorrentCommand, TorrentReport};
-use crate::torrent::report::{Every, details};
+use crate::torrent::report::details;
 use crate::torrent::state::{Action, Start, Torrent};
 use crate::tracker::client::Totals;
 
@@ -442,6 +442,31 @@ impl Downloader {
 
     fn name(&self) -> &str {
         &self.metainfo.info.name
+    }
+}
+
+/// When a thing that happens every so often is due next.
+#[derive(Debug)]
+struct Every {
+    period: Duration,
+    next: Instant,
+}
+
+impl Every {
+    fn new(now: Instant, period: Duration) -> Self {
+        Self {
+            period,
+            next: now + period,
+        }
+    }
+
+    /// Whether it is due; if so, the next time is a period from now.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.period;
+        }
+        due
     }
 }
 

@@ -16,8 +16,8 @@ use crate::net::limiter::Limiter;
 use crate::storage::Storage;
 use crate::storage::disk::DiskPool;
 use crate::torrent::connections::ConnectionLimit;
-use crate::torrent::report::{Parked, TorrentStatus};
 use crate::torrent::state::Settings;
+use crate::torrent::status::{Parked, TorrentStatus};
 use crate::tracker::client::Totals;
 
 /// What the engine tells a torrent.

@@ -15,6 +15,7 @@ pub mod rate;
 pub mod report;
 pub mod selection;
 pub mod state;
+pub mod status;
 #[cfg(test)]
 mod tests;
 mod transfer;

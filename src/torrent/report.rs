@@ -1,71 +1,13 @@
-//! A torrent for somebody to look at, and what is kept of it while its thread does not run. Layer 2.
-
-use std::net::SocketAddr;
-use std::time::Instant;
+//! A torrent for somebody to look at. Layer 2.
 
 use crate::bitfield::Bitfield;
-use crate::engine::api::{FileDetail, PeerDetail, Priority, TorrentDetails};
-use crate::geometry::PieceIndex;
+use crate::engine::api::{FileDetail, PeerDetail, TorrentDetails};
 use crate::metainfo::{Info, Metainfo};
 use crate::storage::layout::Layout;
 use crate::torrent::peer::Peer;
 use crate::torrent::selection::verified_bytes;
-use crate::torrent::state::{Tally, Torrent};
-
-/// Numbers of a running torrent, cheap enough to be told twice a second.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TorrentStatus {
-    /// 0..=1 of the check of its data, while there is one.
-    pub checking: Option<f64>,
-    /// Why it cannot go on.
-    pub halted: Option<Halted>,
-    /// Everything that is wanted is there.
-    pub complete: bool,
-    /// Bytes of wanted pieces that are missing.
-    pub left: u64,
-    /// Bytes a second from peers.
-    pub download_rate: u64,
-    /// Bytes a second to peers.
-    pub upload_rate: u64,
-    /// Bytes of blocks received in this run of its thread.
-    pub downloaded: u64,
-    /// Bytes of blocks sent in this run of its thread.
-    pub uploaded: u64,
-    /// Connected peers.
-    pub peers: usize,
-    /// Those that have everything.
-    pub seeds: usize,
-}
-
-/// Why a torrent cannot go on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Halted {
-    /// What happened, in words for a person.
-    pub message: String,
-    /// It tries again by itself, as on a full disk. Else it waits for the user.
-    pub retries: bool,
-}
-
-/// What is kept of a torrent between two runs of its thread, on disk and in memory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parked {
-    /// Pieces that are verified and survive a power cut.
-    pub have: Bitfield,
-    /// Pieces that must be hashed before it is known whether they belong to `have`.
-    pub unchecked: Vec<PieceIndex>,
-    /// One for each file that is not padding; empty: all normal.
-    pub priorities: Vec<Priority>,
-    /// Pieces are fetched in order.
-    pub sequential: bool,
-    /// Bytes of blocks received in this run of its thread.
-    pub downloaded: u64,
-    /// Bytes of blocks sent in this run of its thread.
-    pub uploaded: u64,
-    /// What was counted since the start of the program.
-    pub tally: Tally,
-    /// Where peers may be found next time.
-    pub known_peers: Vec<SocketAddr>,
-}
+use crate::torrent::state::Torrent;
+use crate::torrent::status::{Parked, Tally, TorrentStatus};
 
 impl Torrent {
     /// The numbers.
@@ -147,29 +89,4 @@ fn file_details(info: &Info, layout: &Layout, parked: &Parked) -> Vec<FileDetail
             priority: parked.priorities.get(index.get()).copied().unwrap_or_default(),
         })
         .collect()
-}
-
-/// When a thing that happens every so often is due next.
-#[derive(Debug)]
-pub(super) struct Every {
-    period: std::time::Duration,
-    next: Instant,
-}
-
-impl Every {
-    pub(super) fn new(now: Instant, period: std::time::Duration) -> Self {
-        Self {
-            period,
-            next: now + period,
-        }
-    }
-
-    /// Whether it is due; if so, the next time is a period from now.
-    pub(super) fn is_due(&mut self, now: Instant) -> bool {
-        let due = now >= self.next;
-        if due {
-            self.next = now + self.period;
-        }
-        due
-    }
 }

@@ -33,8 +33,8 @@ use crate::torrent::assembly::Assembly;
 use crate::torrent::blame::Blame;
 use crate::torrent::peer::Peer;
 use crate::torrent::rate::Rate;
-use crate::torrent::report::Halted;
 use crate::torrent::selection;
+use crate::torrent::status::{Halted, Tally};
 
 /// How many pieces a check has at the disk threads at a time: enough to keep them all busy.
 const CHECKS_AT_ONCE: usize = 8;
@@ -140,17 +140,6 @@ pub(super) struct Halt {
     pub(super) why: Halted,
     /// When to look again; `None` for what only the user can change, and while the disk is being looked at.
     pub(super) retry_at: Option<Instant>,
-}
-
-/// What is counted for the display, from the start of the program on.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
-    /// Pieces received whole.
-    pub pieces_received: u64,
-    /// Those of them with a wrong hash.
-    pub pieces_failed: u64,
-    /// Bytes of blocks that came twice or unasked.
-    pub wasted: u64,
 }
 
 /// One torrent at work.
