@@ -1,4 +1,5 @@
-//! Identities: what a torrent and a peer are called on the wire. Layer 1, BEP 3 and BEP 20.
+//! Identities: what a torrent, a peer and a node of the ring are called on the wire. Layer 1, BEP 3, BEP 20 and
+//! Chord (2001) §4.1.
 
 use std::fmt;
 use std::str::FromStr;
@@ -116,6 +117,53 @@ impl fmt::Display for PeerId {
 impl fmt::Debug for PeerId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PeerId({self})")
+    }
+}
+
+/// A point on Chord's circle of 160 bits: the id of a node, or the key of a swarm (Chord (2001) §4.1). The
+/// order is that of the unsigned number; what lies between two points of a circle is for
+/// [`crate::ring::interval`] to say.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RingId([u8; 20]);
+
+impl RingId {
+    /// Wraps the 20 bytes, most significant first.
+    pub const fn new(bytes: [u8; 20]) -> Self {
+        Self(bytes)
+    }
+
+    /// A point chosen at random.
+    pub fn random(rng: &mut fastrand::Rng) -> Self {
+        let mut bytes = [0; 20];
+        rng.fill(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The 20 bytes, most significant first.
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+}
+
+impl From<InfoHash> for RingId {
+    /// An info-hash is spread evenly over the circle already, so it is its own key.
+    fn from(hash: InfoHash) -> Self {
+        Self(hash.0)
+    }
+}
+
+impl fmt::Display for RingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for RingId {
+    /// The first four bytes: enough to tell nodes apart in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RingId(")?;
+        self.0[..4].iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str("…)")
     }
 }
 

@@ -26,6 +26,7 @@ pub mod memory;
 pub mod net;
 pub mod peer;
 pub mod picker;
+pub mod ring;
 pub mod storage;
 pub mod torrent;
 pub mod tracker;

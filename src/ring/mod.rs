@@ -1,0 +1,9 @@
+//! The tracker ring: many servers that are one tracker.
+//!
+//! The nodes form a Chord ring (Stoica et al., 2001, with the corrected operations of Zave, 2017). A swarm's key is
+//! its info-hash; it lives on the successor of that key and on the two nodes after it, so that any two servers may
+//! die at once.
+
+pub mod codec;
+pub mod contact;
+pub mod interval;
