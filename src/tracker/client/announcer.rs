@@ -160,18 +160,23 @@ impl Announcer {
             AnnouncerCommand::Stop(info_hash) => self.stop(info_hash),
             AnnouncerCommand::Port(port) => {
                 self.port = port;
-                for session in self.sessions.values_mut() {
-                    session.tiers.announce_now();
+                let running: Vec<InfoHash> = self.current.keys().copied().collect();
+                for info_hash in running {
+                    self.with(info_hash, Tiers::announce_now);
                 }
             }
         }
     }
 
+    /// Changes the plans of a torrent that is not being stopped, and tells of them.
     fn with(&mut self, info_hash: InfoHash, change: impl FnOnce(&mut Tiers)) {
-        let number = self.current.get(&info_hash);
-        if let Some(session) = number.and_then(|number| self.sessions.get_mut(number)) {
+        let Some(&number) = self.current.get(&info_hash) else {
+            return;
+        };
+        if let Some(session) = self.sessions.get_mut(&number) {
             change(&mut session.tiers);
         }
+        self.tell_status(number);
     }
 
     fn start(&mut self, info_hash: InfoHash, tiers: Vec<Vec<String>>, totals: Arc<Totals>) {
