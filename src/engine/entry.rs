@@ -314,7 +314,7 @@ impl Entry {
         details.trackers = self
             .trackers
             .iter()
-            .map(|tracker| tracker_detail(tracker, now))
+            .map(|tracker| tracker_detail(tracker, now, self.announced))
             .collect();
         details
     }
@@ -365,7 +365,8 @@ impl Entry {
     }
 }
 
-fn tracker_detail(tracker: &TrackerStatus, now: Instant) -> TrackerDetail {
+/// `announced`: it is asked at all. One of a torrent that stands still is as it was last heard of.
+fn tracker_detail(tracker: &TrackerStatus, now: Instant, announced: bool) -> TrackerDetail {
     let status = match (&tracker.state, &tracker.warning) {
         (TrackerState::Failed(error), _) => error.clone(),
         (_, Some(warning)) => warning.clone(),
@@ -381,7 +382,10 @@ fn tracker_detail(tracker: &TrackerStatus, now: Instant) -> TrackerDetail {
         seeds: tracker.seeds,
         leechers: tracker.leechers,
         peers: tracker.peers,
-        next_announce: tracker.next_announce.map(|at| at.saturating_duration_since(now)),
+        next_announce: tracker
+            .next_announce
+            .filter(|_| announced)
+            .map(|at| at.saturating_duration_since(now)),
     }
 }
 
