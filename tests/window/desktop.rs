@@ -1,14 +1,16 @@
-//! A desktop without a screen: an X server and a session bus of its own, the program on them, and eyes to
-//! read it with.
+//! A desktop without a screen: an X server, a window manager and a session bus of its own, and the program on
+//! them.
 
-use std::io::{BufRead, BufReader, Write};
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::PROGRAM;
 
 /// Time for anything to show that should; far more than it takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,6 +41,29 @@ impl Owned {
             .expect("a pipe can be read");
         (Self(child), line.trim().to_owned())
     }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait_until("the end of a program", || {
+            self.0.try_wait().expect("it is our child")
+        })
+    }
+}
+
+/// Looks until there is something to see.
+///
+/// # Panics
+/// If that takes too long.
+pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        // What is waited for lies with another program, which cannot tell us.
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// The screen, the bus and the folders of a user who has never used the program.
@@ -46,8 +71,9 @@ impl Owned {
 pub struct Desktop {
     home: TempDir,
     environment: Vec<(&'static str, String)>,
-    // Dropped in this order: the bus goes before the screen.
+    // Dropped in this order: the screen goes last.
     _bus: Owned,
+    _manager: Owned,
     _screen: Owned,
 }
 
@@ -60,7 +86,7 @@ impl Desktop {
             "1",
             "-screen",
             "0",
-            "1200x900x24",
+            "1200x1800x24",
             "-nolisten",
             "tcp",
         ]);
@@ -90,12 +116,61 @@ impl Desktop {
             .env_remove("AT_SPI_BUS_ADDRESS");
         let (bus, address) = Owned::start(bus.envs(environment.clone()).stderr(Stdio::null()));
         environment.push(("DBUS_SESSION_BUS_ADDRESS", address));
-        Self {
+        // Without a window manager no window gets the keyboard.
+        let mut manager = Command::new("openbox");
+        manager.arg("--sm-disable").envs(environment.clone());
+        let manager = manager.stdout(Stdio::null()).stderr(Stdio::null());
+        let manager = Owned(manager.spawn().expect("openbox is installed"));
+        let desktop = Self {
             home,
             environment,
             _bus: bus,
+            _manager: manager,
             _screen: screen,
-        }
+        };
+        wait_until("the window manager", || {
+            desktop.hands(&["get_desktop"]).then_some(())
+        });
+        desktop
+    }
+
+    /// Does what hands do; whether that was possible.
+    fn hands(&self, arguments: &[&str]) -> bool {
+        let mut hands = self.command("xdotool");
+        let hands = hands.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+        hands.status().expect("xdotool is installed").success()
+    }
+
+    /// Waits for a window of this title to have the keyboard, and then types: `type` and a text, or `key` and
+    /// the names of keys.
+    pub fn keyboard(&self, title: &str, how: &str, what: &str) {
+        let title = format!("^{title}$");
+        let focus = [
+            "search",
+            "--onlyvisible",
+            "--name",
+            &title,
+            "windowactivate",
+            "--sync",
+        ];
+        wait_until(&format!("a window called {title}"), || {
+            self.hands(&focus).then_some(())
+        });
+        assert!(self.hands(&[how, "--clearmodifiers", what]), "{how} {what}");
+    }
+
+    /// Starts the program, with settings that keep to the desktop's folders, to open these torrents. It
+    /// downloads `limit` KiB/s.
+    pub fn start_program(&self, limit: u32, torrents: &[&Path]) -> Owned {
+        let config = self.path("config.toml");
+        let text = format!(
+            "[network]\nport = 0\n[folders]\ndownloads = \"downloads\"\nstate = \"session\"\n\
+             [transfer]\ndownload_limit_kib = {limit}\n[log]\nfile = \"dtorrent.log\"\n"
+        );
+        std::fs::write(&config, text).expect("the home can be written");
+        let mut program = self.command(PROGRAM);
+        program.arg("--config").arg(config).args(torrents);
+        Owned(program.spawn().expect("it was built with the test"))
     }
 
     /// A file or folder of the user.
@@ -104,122 +179,12 @@ impl Desktop {
     }
 
     /// A program of this desktop.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .envs(self.environment.clone())
             .env_remove("WAYLAND_DISPLAY")
             .env_remove("AT_SPI_BUS_ADDRESS");
         command
-    }
-}
-
-/// Reads and presses what one program shows.
-#[derive(Debug)]
-pub struct Eyes {
-    _process: Owned,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Eyes {
-    pub fn of(desktop: &Desktop, program: &Child) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/window/eyes.py");
-        // Debian's own python is the one that has pyatspi.
-        let mut process = desktop
-            .command("/usr/bin/python3")
-            .arg(script)
-            .arg(program.id().to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("python3 is installed");
-        let questions = process.stdin.take().expect("it is piped");
-        let answers = BufReader::new(process.stdout.take().expect("it is piped"));
-        Self {
-            _process: Owned(process),
-            questions,
-            answers,
-        }
-    }
-
-    fn ask(&mut self, command: &[&str]) -> Result<Value, String> {
-        writeln!(self.questions, "{}", json!(command)).expect("the script waits for commands");
-        let mut line = String::new();
-        self.answers.read_line(&mut line).expect("the script answers");
-        let mut answer: Value = serde_json::from_str(&line).expect("the script is there and answers in JSON");
-        match answer["error"].as_str() {
-            Some(error) => Err(error.to_owned()),
-            None => Ok(answer["ok"].take()),
-        }
-    }
-
-    fn strings(&mut self, command: &str) -> Vec<String> {
-        match self.ask(&[command]) {
-            Ok(answer) => {
-                let items = answer.as_array().into_iter().flatten();
-                items.filter_map(Value::as_str).map(str::to_owned).collect()
-            }
-            // What is told if it is waited for in vain: the program may not be there yet, or no more.
-            Err(error) => vec![error],
-        }
-    }
-
-    /// All texts that are drawn now.
-    pub fn labels(&mut self) -> Vec<String> {
-        self.strings("labels")
-    }
-
-    /// What can be pressed and does not say what it is.
-    pub fn nameless(&mut self) -> Vec<String> {
-        self.strings("nameless")
-    }
-
-    /// The text beside a title, such as that of "Info-hash".
-    pub fn value(&mut self, title: &str) -> Option<String> {
-        let labels = self.labels();
-        let at = labels.iter().position(|label| label == title)?;
-        labels.get(at + 1).cloned()
-    }
-
-    /// Waits for `seen` to find what it looks for.
-    ///
-    /// # Panics
-    /// If that takes too long, with what is drawn instead.
-    pub fn wait<T>(&mut self, what: &str, mut seen: impl FnMut(&mut Self) -> Option<T>) -> T {
-        let start = Instant::now();
-        loop {
-            if let Some(found) = seen(self) {
-                return found;
-            }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "waited in vain for {what}; there is {:#?}",
-                self.labels()
-            );
-            // The bus tells of no change that could be waited for instead.
-            thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    /// Waits for a text.
-    pub fn wait_for(&mut self, text: &str) {
-        self.wait(text, |eyes| {
-            eyes.labels()
-                .iter()
-                .any(|label| label.contains(text))
-                .then_some(())
-        });
-    }
-
-    /// Presses a button or a tab, when it is there.
-    pub fn press(&mut self, name: &str) {
-        self.wait(name, |eyes| eyes.ask(&["press", name]).ok());
-    }
-
-    /// Runs an action of the window.
-    pub fn action(&mut self, name: &str) {
-        self.wait(name, |eyes| eyes.ask(&["action", name]).ok());
     }
 }

@@ -6,8 +6,10 @@ is answered by one JSON line: {"ok": ...} or {"error": "..."}.
 
     ["labels"]          all texts that are drawn, in the order of the widget tree
     ["nameless"]        buttons that are drawn and have no name of their own
-    ["press", NAME]     press the button or tab of that name
-    ["action", NAME]    run an action of the window, such as win.remove
+    ["press", NAME]     press the button, tab or menu item of that name
+    ["write", NAME, T]  put a text into the entry of that name
+    ["read", NAME]      what the entry of that name holds
+    ["action", NAME]    run an action of a window, such as win.remove
 """
 
 import json
@@ -83,9 +85,11 @@ def nameless(app):
 def press(app, name):
     for node in walk(app):
         if name in (node.name, label_of(node)):
-            for action, run in actions(node):
-                if action in PRESSES:
-                    return run()
+            # A menu button has its name, and the button in it the action.
+            for part in [node, *walk(node)]:
+                for action, run in actions(part):
+                    if action in PRESSES:
+                        return run()
     raise LookupError("nothing called %r can be pressed" % name)
 
 
@@ -96,6 +100,22 @@ def label_of(node):
     return next((child.name for child in walk(node) if child.getRoleName() == "label"), None)
 
 
+def entry(app, name):
+    for node in walk(app):
+        if node.getRoleName() == "text" and node.name == name:
+            return node
+    raise LookupError("there is no entry called %r" % name)
+
+
+def write(app, name, text):
+    return entry(app, name).queryEditableText().setTextContents(text)
+
+
+def read(app, name):
+    text = entry(app, name).queryText()
+    return text.getText(0, text.characterCount)
+
+
 def action(app, name):
     for window in app:
         for each, run in actions(window):
@@ -104,7 +124,7 @@ def action(app, name):
     raise LookupError("no window has the action %s" % name)
 
 
-COMMANDS = {"labels": labels, "nameless": nameless, "press": press, "action": action}
+COMMANDS = {"labels": labels, "nameless": nameless, "press": press, "write": write, "read": read, "action": action}
 
 
 def main():

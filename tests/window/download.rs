@@ -1,23 +1,11 @@
-//! The real window, driven as a person with a screen reader would: through the accessibility bus.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
-
-#[path = "window/desktop.rs"]
-mod desktop;
-#[path = "window/tracker.rs"]
-mod tracker;
+//! A download from opening the torrent to removing it.
 
 use std::fs;
-use std::net::TcpListener;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::atomic::AtomicBool;
 
-use desktop::{Desktop, Eyes, Owned};
-use dtorrent::create::{self, CreateOptions, Existing};
-use dtorrent::metainfo::Metainfo;
-use tracker::Tracker;
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_dtorrent");
+use crate::PROGRAM;
+use crate::desktop::Desktop;
+use crate::eyes::Eyes;
+use crate::source::{Source, fill};
 
 /// Bytes of the file: enough for the download to be looked at while it runs.
 const LENGTH: usize = 6 * 1024 * 1024 + 1;
@@ -25,73 +13,13 @@ const LENGTH: usize = 6 * 1024 * 1024 + 1;
 /// KiB/s; makes a download of some seconds.
 const LIMIT: u32 = 1024;
 
-/// A seed of a fresh file and its torrent.
-struct Source {
-    data: Vec<u8>,
-    metainfo: Metainfo,
-    tracker_url: String,
-    peer: String,
-    _seed: Owned,
-    _tracker: Tracker,
-}
-
-fn source(folder: &Path, torrent: &Path) -> Source {
-    let data: Vec<u8> = {
-        let mut rng = fastrand::Rng::with_seed(7);
-        std::iter::repeat_with(|| rng.u8(..)).take(LENGTH).collect()
-    };
-    fs::create_dir(folder).unwrap();
-    fs::write(folder.join("lecture.ogg"), &data).unwrap();
-    let listener: TcpListener = Tracker::listener();
-    let tracker_url = format!("http://{}/announce", listener.local_addr().unwrap());
-    let options = CreateOptions {
-        path: folder.join("lecture.ogg"),
-        trackers: vec![vec![tracker_url.clone()]],
-        piece_length: Some(256 * 1024),
-        ..CreateOptions::default()
-    };
-    let metainfo = create::create(&options, |_, _| (), &AtomicBool::new(false)).unwrap();
-    create::save(&metainfo, torrent, Existing::Keep).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/window/seed.py");
-    let mut seed = Command::new("/usr/bin/python3");
-    seed.arg(script).arg(torrent).arg(folder).stdin(Stdio::piped());
-    let (seed, port) = Owned::start(&mut seed);
-    let port = port.parse().expect("the seed tells its port");
-    Source {
-        data,
-        metainfo,
-        tracker_url,
-        peer: format!("127.0.0.1:{port}"),
-        _seed: seed,
-        _tracker: Tracker::start(listener, port),
-    }
-}
-
-/// The program with settings that keep to the desktop's folders.
-fn start(desktop: &Desktop, torrent: &Path) -> Owned {
-    let config = desktop.path("config.toml");
-    let text = format!(
-        "[network]\nport = 0\n[folders]\ndownloads = \"downloads\"\nstate = \"session\"\n\
-         [transfer]\ndownload_limit_kib = {LIMIT}\n[log]\nfile = \"dtorrent.log\"\n"
-    );
-    fs::write(&config, text).unwrap();
-    Owned(
-        desktop
-            .command(PROGRAM)
-            .arg("--config")
-            .arg(config)
-            .arg(torrent)
-            .spawn()
-            .unwrap(),
-    )
-}
-
 #[test]
 fn a_download_from_opening_to_removing() {
     let desktop = Desktop::start();
-    let torrent = desktop.path("lecture.torrent");
-    let source = source(&desktop.path("seed"), &torrent);
-    let mut program = start(&desktop, &torrent);
+    let data = fill(&desktop.path("seed/lecture.ogg"), LENGTH);
+    let source = Source::new(&desktop, "lecture.ogg");
+    source.tracker.tell_of(source.port);
+    let mut program = desktop.start_program(LIMIT, &[&source.torrent]);
     let mut eyes = Eyes::of(&desktop, &program.0);
 
     eyes.wait_for("Downloading");
@@ -107,7 +35,7 @@ fn a_download_from_opening_to_removing() {
     eyes.wait_for("Seeding");
     let file = desktop.path("downloads/lecture.ogg");
     assert!(
-        fs::read(&file).unwrap() == source.data,
+        fs::read(&file).unwrap() == data,
         "the file differs from that of the seed"
     );
 
@@ -126,16 +54,17 @@ fn a_download_from_opening_to_removing() {
     assert!(file.exists(), "the files were to be kept");
 
     eyes.action("window.close");
-    let status = program.0.wait().unwrap();
+    let status = program.wait();
     assert!(status.success(), "{status}");
 }
 
 /// The tab *Statistics*: one connection, with all that is known of it.
 fn reads_the_connection(eyes: &mut Eyes, source: &Source) {
     eyes.press("Statistics");
+    let peer = format!("127.0.0.1:{}", source.port);
     let row = eyes.wait("the seed's connection", |eyes| {
         let labels = eyes.labels();
-        let at = labels.iter().position(|label| *label == source.peer)?;
+        let at = labels.iter().position(|label| *label == peer)?;
         // It stands after the client's name; the states come when the peer has unchoked us.
         let row = labels.get(at - 1..at + 7)?.to_vec();
         row.contains(&"unchoked, not interested".to_owned())
@@ -165,7 +94,7 @@ fn reads_the_torrent(eyes: &mut Eyes, source: &Source) {
     assert_eq!(eyes.value("Structure").as_deref(), Some("Single file"));
     let peers = eyes.value("Peers").unwrap();
     assert!(peers.starts_with("1 connected"), "{peers}");
-    eyes.wait_for(&source.tracker_url);
+    eyes.wait_for(&source.tracker.url());
     eyes.wait_for("Seeds: 7 · Leechers: 3");
 }
 
@@ -185,30 +114,4 @@ fn refuses_in_the_first_instance(desktop: &Desktop, eyes: &mut Eyes) {
             .any(|label| label.contains("this is a web page")))
         .then_some(())
     });
-}
-
-#[test]
-fn without_a_display_there_is_one_sentence() {
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(PROGRAM);
-        command
-            .env_remove("DISPLAY")
-            .env_remove("WAYLAND_DISPLAY")
-            .args(arguments);
-        command.output().unwrap()
-    };
-    let refused = run(&[]);
-    assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(
-        said.starts_with("dtorrent: there is no display") && said.lines().count() == 1,
-        "{said}"
-    );
-
-    assert!(run(&["--help"]).status.success());
-    assert_eq!(
-        run(&["--version"]).stdout,
-        format!("dtorrent {}\n", env!("CARGO_PKG_VERSION")).as_bytes()
-    );
-    assert_eq!(run(&["--nonsense"]).status.code(), Some(2));
 }

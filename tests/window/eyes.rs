@@ -1,0 +1,132 @@
+//! What a program shows, read and pressed through the accessibility bus by `eyes.py`.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::desktop::{Desktop, Owned, PATIENCE};
+
+/// Reads and presses what one program shows.
+#[derive(Debug)]
+pub struct Eyes {
+    _process: Owned,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Eyes {
+    pub fn of(desktop: &Desktop, program: &Child) -> Self {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/window/eyes.py");
+        // Debian's own python is the one that has pyatspi.
+        let mut process = desktop
+            .command("/usr/bin/python3")
+            .arg(script)
+            .arg(program.id().to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python3 is installed");
+        let questions = process.stdin.take().expect("it is piped");
+        let answers = BufReader::new(process.stdout.take().expect("it is piped"));
+        Self {
+            _process: Owned(process),
+            questions,
+            answers,
+        }
+    }
+
+    fn ask(&mut self, command: &[&str]) -> Result<Value, String> {
+        writeln!(self.questions, "{}", json!(command)).expect("the script waits for commands");
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("the script answers");
+        let mut answer: Value = serde_json::from_str(&line).expect("the script is there and answers in JSON");
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["ok"].take()),
+        }
+    }
+
+    fn strings(&mut self, command: &str) -> Vec<String> {
+        match self.ask(&[command]) {
+            Ok(answer) => {
+                let items = answer.as_array().into_iter().flatten();
+                items.filter_map(Value::as_str).map(str::to_owned).collect()
+            }
+            // What is told if it is waited for in vain: the program may not be there yet, or no more.
+            Err(error) => vec![error],
+        }
+    }
+
+    /// All texts that are drawn now.
+    pub fn labels(&mut self) -> Vec<String> {
+        self.strings("labels")
+    }
+
+    /// What can be pressed and does not say what it is.
+    pub fn nameless(&mut self) -> Vec<String> {
+        self.strings("nameless")
+    }
+
+    /// The text beside a title, such as that of "Info-hash".
+    pub fn value(&mut self, title: &str) -> Option<String> {
+        let labels = self.labels();
+        let at = labels.iter().position(|label| label == title)?;
+        labels.get(at + 1).cloned()
+    }
+
+    /// Waits for `seen` to find what it looks for.
+    ///
+    /// # Panics
+    /// If that takes too long, with what is drawn instead.
+    pub fn wait<T>(&mut self, what: &str, mut seen: impl FnMut(&mut Self) -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(found) = seen(self) {
+                return found;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited in vain for {what}; there is {:#?}",
+                self.labels()
+            );
+            // The bus tells of no change that could be waited for instead.
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits for a text.
+    pub fn wait_for(&mut self, text: &str) {
+        self.wait(text, |eyes| {
+            eyes.labels()
+                .iter()
+                .any(|label| label.contains(text))
+                .then_some(())
+        });
+    }
+
+    /// Presses a button or a tab, when it is there.
+    pub fn press(&mut self, name: &str) {
+        self.wait(name, |eyes| eyes.ask(&["press", name]).ok());
+    }
+
+    /// Puts a text into the entry of that name, when it is there.
+    pub fn write(&mut self, name: &str, text: &str) {
+        self.wait(name, |eyes| eyes.ask(&["write", name, text]).ok());
+    }
+
+    /// What the entry of that name holds.
+    pub fn read(&mut self, name: &str) -> Option<String> {
+        let text = self.ask(&["read", name]).ok()?;
+        text.as_str().map(str::to_owned)
+    }
+
+    /// Runs an action of a window or an entry.
+    pub fn action(&mut self, name: &str) {
+        self.wait(name, |eyes| eyes.ask(&["action", name]).ok());
+    }
+}

@@ -1,0 +1,72 @@
+//! Where a torrent comes from: a libtorrent seed with fresh data, and a tracker.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::AtomicBool;
+
+use dtorrent::create::{self, CreateOptions, Existing};
+use dtorrent::metainfo::Metainfo;
+
+use crate::desktop::{Desktop, Owned};
+use crate::tracker::Tracker;
+
+/// Bytes of a piece.
+pub const PIECE_LENGTH: u32 = 256 * 1024;
+
+/// A torrent with a tracker, and a seed that the tracker does not know of yet.
+#[derive(Debug)]
+pub struct Source {
+    /// The `.torrent`.
+    pub torrent: PathBuf,
+    pub metainfo: Metainfo,
+    pub tracker: Tracker,
+    /// Port of the seed on loopback.
+    pub port: u16,
+    _seed: Owned,
+}
+
+impl Source {
+    /// Shares the file or folder of this name, which lies below `seed` in the desktop's home.
+    pub fn new(desktop: &Desktop, name: &str) -> Self {
+        let folder = desktop.path("seed");
+        let tracker = Tracker::start();
+        let options = CreateOptions {
+            path: folder.join(name),
+            trackers: vec![vec![tracker.url()]],
+            piece_length: Some(PIECE_LENGTH),
+            ..CreateOptions::default()
+        };
+        let metainfo = create::create(&options, |_, _| (), &AtomicBool::new(false)).unwrap();
+        let torrent = desktop.path(&format!("{name}.torrent"));
+        create::save(&metainfo, &torrent, Existing::Keep).unwrap();
+        let mut seed = libtorrent();
+        seed.arg(&torrent).arg(folder).stdin(Stdio::piped());
+        let (seed, port) = Owned::start(&mut seed);
+        Self {
+            torrent,
+            metainfo,
+            tracker,
+            port: port.parse().expect("the seed tells its port"),
+            _seed: seed,
+        }
+    }
+}
+
+/// The peer of `peer.py`, whose arguments follow.
+pub fn libtorrent() -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/window/peer.py");
+    // The binding belongs to Debian's own python.
+    let mut peer = Command::new("/usr/bin/python3");
+    peer.arg(script);
+    peer
+}
+
+/// Writes a file of random bytes, and the folders that it lies in.
+pub fn fill(path: &Path, length: usize) -> Vec<u8> {
+    let mut data = vec![0; length];
+    fastrand::Rng::with_seed(length as u64).fill(&mut data);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, &data).unwrap();
+    data
+}
