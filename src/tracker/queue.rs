@@ -1,7 +1,8 @@
 //! Which of the waiting requests may run, so that slow trackers starve nobody else. Layer 2.
 //!
 //! - One request at a time for a torrent at a tracker, in order: a `started` must not overtake the `stopped`
-//!   before it.
+//!   before it. Only a `stopped` may run beside one that is not answered (see [`super::tiers`]), and goes before
+//!   what waits: that belongs to the next life of the torrent.
 //! - At most [`PER_TORRENT`] at a time for one torrent, and [`PER_HOST`] for one host: only one if that host's
 //!   last request failed, since then the next one is likely to wait for its time limit too.
 //! - Requests to trackers that failed last time come after all others and take at most half of the places.
@@ -27,6 +28,8 @@ pub(crate) struct Place {
     pub(crate) host: String,
     /// The tracker failed last time.
     pub(crate) retry: bool,
+    /// It is a `stopped`.
+    pub(crate) farewell: bool,
 }
 
 #[derive(Debug)]
@@ -54,9 +57,13 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Adds a request behind all others.
+    /// Adds a request behind all others; a `stopped` before those for the same torrent at the same tracker.
     pub(crate) fn push(&mut self, place: Place, request: T) {
-        self.waiting.push_back((place, request));
+        let is_next_life =
+            |(other, _): &(Place, T)| other.info_hash == place.info_hash && other.url == place.url;
+        let at = self.waiting.iter().position(is_next_life);
+        let at = at.filter(|_| place.farewell).unwrap_or(self.waiting.len());
+        self.waiting.insert(at, (place, request));
     }
 
     /// Takes the next request that may run; it runs until [`Self::done`].
@@ -131,7 +138,7 @@ impl<T> Queue<T> {
         };
         load.torrents.get(&place.info_hash).copied().unwrap_or(0) < PER_TORRENT
             && load.hosts.get(place.host.as_str()).copied().unwrap_or(0) < per_host
-            && !load.busy.contains(&(place.info_hash, &place.url))
+            && (place.farewell || !load.busy.contains(&(place.info_hash, &place.url)))
     }
 }
 
@@ -164,6 +171,7 @@ mod tests {
             url: format!("http://{host}/announce"),
             host: host.to_owned(),
             retry: false,
+            farewell: false,
         }
     }
 
@@ -236,6 +244,27 @@ mod tests {
         assert_eq!(drain(&mut queue), [1]);
         queue.done(&retry, true);
         assert_eq!(drain(&mut queue), [2]);
+    }
+
+    #[test]
+    fn a_stopped_waits_for_no_answer_and_goes_before_the_next_life() {
+        let mut queue = Queue::default();
+        queue.push(place(1, "a"), 1);
+        assert_eq!(drain(&mut queue), [1]);
+        queue.push(place(1, "a"), 3);
+        let farewell = Place {
+            farewell: true,
+            ..place(1, "a")
+        };
+        queue.push(farewell.clone(), 2);
+        assert_eq!(drain(&mut queue), [2]);
+        queue.done(&place(1, "a"), false);
+        assert!(
+            drain(&mut queue).is_empty(),
+            "a started must not overtake a stopped"
+        );
+        queue.done(&farewell, true);
+        assert_eq!(drain(&mut queue), [3]);
     }
 
     #[test]

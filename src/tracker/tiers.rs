@@ -15,9 +15,13 @@
 //! - A tracker that works is asked again after the interval that it gave. Events do not wait for it; a user's
 //!   wish waits for the minimum interval.
 //! - `started` is repeated until a tracker has answered it, then `completed` (if the download finished in this
-//!   run) likewise; `stopped` is said once to each tracker that has answered `started`.
+//!   run) likewise.
+//! - `stopped` goes to each tracker that has answered `started`, or may have heard it: one that is being asked
+//!   gets [`STOP_PATIENCE`] to answer, so that it hears things in their order, and is told then all the same.
+//!   If its answer to `started` comes later still, it may have taken the two the other way round, and is told
+//!   again.
 //!
-//! A tracker has at most one announce under way.
+//! A tracker has at most one announce under way, and a `stopped` beside it.
 
 use std::time::{Duration, Instant};
 
@@ -36,6 +40,8 @@ pub const INTERVAL_MIN: Duration = Duration::from_secs(60);
 pub const INTERVAL_MAX: Duration = Duration::from_secs(6 * 60 * 60);
 /// Even a user's wish asks a tracker that fails no sooner than this after the last time.
 pub const RETRY_MIN: Duration = Duration::from_secs(5);
+/// So long a `stopped` waits for the end of an announce that is under way at the same tracker.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// How many trackers of a torrent are used; the rest is left out. Real lists have some dozens.
 pub const MAX_TRACKERS: usize = 200;
 
@@ -60,12 +66,6 @@ pub enum Action {
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct UnderWay {
-    event: Option<Event>,
-    since: Instant,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
     Idle,
@@ -73,11 +73,46 @@ enum Standing {
     Failed(String),
 }
 
+/// Where `stopped` stands with a tracker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    Unsaid,
+    UnderWay,
+    /// Under way, and to be said again.
+    Repeat,
+    /// Answered or failed: it is not tried twice.
+    Said,
+}
+
+impl Farewell {
+    fn is_under_way(self) -> bool {
+        matches!(self, Self::UnderWay | Self::Repeat)
+    }
+
+    /// It was answered or has failed.
+    fn ended(self) -> Self {
+        match self {
+            Self::Repeat => Self::Unsaid,
+            _ => Self::Said,
+        }
+    }
+
+    /// An announce from before it was answered after it was said: the tracker may think that we are back.
+    fn overtaken(self) -> Self {
+        match self {
+            Self::UnderWay | Self::Repeat => Self::Repeat,
+            Self::Unsaid | Self::Said => Self::Unsaid,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Tracker {
     url: String,
     standing: Standing,
-    under_way: Option<UnderWay>,
+    /// Since when an announce is, `stopped` apart.
+    under_way: Option<Instant>,
+    farewell: Farewell,
     /// When it may be asked in the regular course of things.
     next: Instant,
     /// When a user's wish may make us ask it.
@@ -88,7 +123,6 @@ struct Tracker {
     failures: u32,
     heard_started: bool,
     heard_completed: bool,
-    told_stopped: bool,
     /// The last scrape was asked for then.
     scraped: Option<Instant>,
     tracker_id: Option<Vec<u8>>,
@@ -110,13 +144,13 @@ impl Tracker {
             url,
             standing: Standing::Idle,
             under_way: None,
+            farewell: Farewell::Unsaid,
             next: now,
             earliest: now,
             answered: now,
             failures: 0,
             heard_started: false,
             heard_completed: false,
-            told_stopped: false,
             scraped: None,
             tracker_id: None,
             warning: None,
@@ -157,7 +191,8 @@ pub struct Tiers {
     /// Keys of the trackers in the order in which they are asked.
     tiers: Vec<Vec<usize>>,
     completed: bool,
-    stopping: bool,
+    /// Since when nothing is said but `stopped`.
+    stopping: Option<Instant>,
 }
 
 impl Tiers {
@@ -168,7 +203,7 @@ impl Tiers {
             trackers: Vec::new(),
             tiers: Vec::new(),
             completed: false,
-            stopping: false,
+            stopping: None,
         };
         for urls in tiers {
             let mut tier = Vec::new();
@@ -201,64 +236,71 @@ impl Tiers {
         }
     }
 
-    /// From now on nothing is said but `stopped`, to the trackers that have answered `started`.
-    pub fn stop(&mut self) {
-        self.stopping = true;
+    /// From now on nothing is said but `stopped`, to the trackers that have heard `started` or may have.
+    pub fn stop(&mut self, now: Instant) {
+        self.stopping.get_or_insert(now);
     }
 
     /// Whether every `stopped` that can be said has been answered, or has failed.
     pub fn is_stopped(&self) -> bool {
-        self.stopping
-            && self.trackers.iter().all(|tracker| {
-                let waits = tracker.heard_started && !tracker.told_stopped;
-                let on_its_way = matches!(
-                    tracker.under_way,
-                    Some(UnderWay {
-                        event: Some(Event::Stopped),
-                        ..
-                    })
-                );
-                !waits && !on_its_way
-            })
+        self.stopping.is_some()
+            && self
+                .trackers
+                .iter()
+                .all(|tracker| !tracker.farewell.is_under_way() && self.stop_time(tracker).is_none())
     }
 
     /// Whether any announce is under way, `stopped` or not. After [`Self::stop`] a late answer to `started`
     /// means that `stopped` has to follow.
     pub fn is_quiet(&self) -> bool {
-        self.trackers.iter().all(|tracker| tracker.under_way.is_none())
+        self.trackers
+            .iter()
+            .all(|tracker| tracker.under_way.is_none() && !tracker.farewell.is_under_way())
     }
 
     /// What is due. Each announce is under way from then on.
     pub fn on_tick(&mut self, now: Instant) -> Vec<Action> {
-        let due: Vec<usize> = if self.stopping {
-            (0..self.trackers.len())
-                .filter(|&key| self.stop_is_due(key))
-                .collect()
-        } else {
-            self.tiers.iter().filter_map(|tier| self.due(tier, now)).collect()
-        };
+        if self.stopping.is_some() {
+            return (0..self.trackers.len())
+                .filter(|&key| self.stop_time(self.tracker(key)).is_some_and(|at| at <= now))
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|key| self.say_stopped(key))
+                .collect();
+        }
+        let due: Vec<usize> = self.tiers.iter().filter_map(|tier| self.due(tier, now)).collect();
         due.into_iter().map(|key| self.announce(key, now)).collect()
     }
 
     /// When [`Self::on_tick`] has something to do next, if nothing else happens before.
     pub fn next_tick(&self) -> Option<Instant> {
-        if self.stopping {
-            return None;
+        if self.stopping.is_some() {
+            return self
+                .trackers
+                .iter()
+                .filter_map(|tracker| self.stop_time(tracker))
+                .min();
         }
         self.tiers.iter().filter_map(|tier| self.tier_time(tier)).min()
     }
 
-    /// A tracker has answered.
+    /// A tracker has answered an announce for `event`.
     ///
     /// Returns a scrape if the tracker told no counts and was not scraped for an interval.
     pub fn on_answer(
         &mut self,
         key: TrackerKey,
+        event: Option<Event>,
         response: &AnnounceResponse,
         now: Instant,
     ) -> Option<Action> {
         let tracker = self.trackers.get_mut(key.0)?;
-        let event = tracker.under_way.take()?.event;
+        if event == Some(Event::Stopped) {
+            tracker.farewell = tracker.farewell.ended();
+            return None;
+        }
+        tracker.under_way = None;
+        tracker.farewell = tracker.farewell.overtaken();
         let interval = response.interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
         let min_interval = response
             .min_interval
@@ -281,7 +323,7 @@ impl Tiers {
         tracker.counts.downloads = response.downloads.or(tracker.counts.downloads);
         let counts_known = response.seeds.is_some() && response.leechers.is_some();
         let scraped_lately = tracker.scraped.is_some_and(|at| now < at + interval);
-        let scrape = !counts_known && !scraped_lately && !self.stopping;
+        let scrape = !counts_known && !scraped_lately && self.stopping.is_none();
         if scrape {
             tracker.scraped = Some(now);
         }
@@ -289,11 +331,22 @@ impl Tiers {
         scrape.then_some(Action::Scrape { tracker: key })
     }
 
-    /// A tracker has not answered, or has refused; `reason` says why, for a person.
-    pub fn on_failure(&mut self, key: TrackerKey, reason: String, now: Instant, rng: &mut fastrand::Rng) {
+    /// A tracker has not answered an announce for `event`, or has refused; `reason` says why, for a person.
+    pub fn on_failure(
+        &mut self,
+        key: TrackerKey,
+        event: Option<Event>,
+        reason: String,
+        now: Instant,
+        rng: &mut fastrand::Rng,
+    ) {
         let Some(tracker) = self.trackers.get_mut(key.0) else {
             return;
         };
+        if event == Some(Event::Stopped) {
+            tracker.farewell = tracker.farewell.ended();
+            return;
+        }
         tracker.under_way = None;
         tracker.standing = Standing::Failed(reason);
         tracker.next = now + backoff(tracker.failures, rng);
@@ -339,7 +392,7 @@ impl Tiers {
     /// All trackers, for a person, in the order in which they are asked.
     pub fn status(&self) -> Vec<TrackerStatus> {
         let of_tier = |(tier, keys): (usize, &Vec<usize>)| {
-            let plan = if self.stopping {
+            let plan = if self.stopping.is_some() {
                 Vec::new()
             } else {
                 self.candidates(keys)
@@ -391,7 +444,7 @@ impl Tiers {
         let patience = busy
             .iter()
             .filter_map(|&key| self.tracker(key).under_way)
-            .map(|under_way| under_way.since + HEDGE_AFTER)
+            .map(|since| since + HEDGE_AFTER)
             .max();
         free.into_iter()
             .map(|key| {
@@ -406,25 +459,38 @@ impl Tiers {
         self.completed && tracker.is_working() && !tracker.heard_completed
     }
 
-    fn stop_is_due(&self, key: usize) -> bool {
-        let tracker = self.tracker(key);
-        tracker.heard_started && !tracker.told_stopped && tracker.under_way.is_none()
+    /// When this tracker is to be told that we stop, if at all.
+    fn stop_time(&self, tracker: &Tracker) -> Option<Instant> {
+        let since = self.stopping?;
+        if tracker.farewell != Farewell::Unsaid {
+            return None;
+        }
+        match tracker.under_way {
+            // Whether it was heard is not known.
+            Some(_) => Some(since + STOP_PATIENCE),
+            None => tracker.heard_started.then_some(since),
+        }
+    }
+
+    fn say_stopped(&mut self, key: usize) -> Action {
+        self.trackers[key].farewell = Farewell::UnderWay;
+        Action::Announce {
+            tracker: TrackerKey(key),
+            event: Some(Event::Stopped),
+        }
     }
 
     fn announce(&mut self, key: usize, now: Instant) -> Action {
-        let (completed, stopping) = (self.completed, self.stopping);
+        let completed = self.completed;
         let tracker = &mut self.trackers[key];
-        let event = if stopping {
-            tracker.told_stopped = true;
-            Some(Event::Stopped)
-        } else if !tracker.heard_started {
+        let event = if !tracker.heard_started {
             Some(Event::Started)
         } else if completed && !tracker.heard_completed {
             Some(Event::Completed)
         } else {
             None
         };
-        tracker.under_way = Some(UnderWay { event, since: now });
+        tracker.under_way = Some(now);
         Action::Announce {
             tracker: TrackerKey(key),
             event,

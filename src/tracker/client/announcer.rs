@@ -202,7 +202,7 @@ impl Announcer {
             return;
         };
         session.stopping = true;
-        session.tiers.stop();
+        session.tiers.stop(Instant::now());
         for ticket in self.queue.withdraw(|ticket| ticket.session == number) {
             if ticket.what != What::Scrape {
                 session.tiers.on_withdrawn(ticket.tracker);
@@ -322,10 +322,13 @@ impl Announcer {
         let Some(session) = self.sessions.get_mut(&ticket.session) else {
             return;
         };
+        let What::Announce(event) = ticket.what else {
+            return;
+        };
         log_announce(session, ticket, &result);
         match result {
             Ok(response) => {
-                if let Some(scrape) = session.tiers.on_answer(ticket.tracker, &response, now) {
+                if let Some(scrape) = session.tiers.on_answer(ticket.tracker, event, &response, now) {
                     push(&mut self.queue, ticket.session, session, &scrape);
                 }
                 if !session.stopping && !response.peers.is_empty() {
@@ -336,7 +339,7 @@ impl Announcer {
             }
             Err(reason) => session
                 .tiers
-                .on_failure(ticket.tracker, reason, now, &mut self.rng),
+                .on_failure(ticket.tracker, event, reason, now, &mut self.rng),
         }
         self.tell_status(ticket.session);
     }
@@ -407,6 +410,7 @@ fn push(queue: &mut Queue<Ticket>, number: u64, session: &Session, action: &Acti
         url: url.to_owned(),
         host: origin(url),
         retry: session.tiers.is_retry(tracker),
+        farewell: what == What::Announce(Some(Event::Stopped)),
     };
     let ticket = Ticket {
         session: number,

@@ -153,6 +153,33 @@ fn http_tracker_at(
     (url, seen)
 }
 
+/// An HTTP tracker that answers several requests at a time.
+fn http_tracker_of_threads(
+    answer: impl Fn(&AnnounceRequest) -> Vec<u8> + Send + Sync + 'static,
+) -> (String, Receiver<Seen>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    let (seen_tx, seen) = unbounded();
+    let answer = Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (seen_tx, answer) = (seen_tx.clone(), Arc::clone(&answer));
+            thread::spawn(move || {
+                let Some(target) = read_target(&mut stream) else {
+                    return;
+                };
+                let query = target.split_once('?').map_or("", |(_, query)| query);
+                let announce = http::parse_announce(query).unwrap();
+                let _ = seen_tx.send((target.clone(), Some(announce.clone())));
+                // The client may have had enough.
+                let _ = stream.write_all(&answer(&announce));
+            });
+        }
+    });
+    (url, seen)
+}
+
 fn read_target(stream: &mut TcpStream) -> Option<String> {
     let mut request = Vec::new();
     let mut byte = [0];
@@ -370,6 +397,23 @@ fn shutdown_says_stopped_and_waits_for_no_hanging_tracker() {
     assert_eq!(next(&seen).event, Some(Event::Stopped));
     assert_eq!(next(&fickle_seen).event, Some(Event::Stopped));
     drop(released_tx);
+}
+
+#[test]
+fn a_tracker_that_has_not_answered_started_hears_stopped_all_the_same() {
+    let (held_tx, held) = unbounded::<()>();
+    let (url, seen) = http_tracker_of_threads(move |announce| {
+        if announce.event == Some(Event::Started) {
+            let _ = held.recv();
+        }
+        ok(&http::encode_announce(&good_answer()))
+    });
+    let announcing = announcing();
+    announcing.start(torrent(1), &[&[&url]]);
+    assert_eq!(next(&seen).event, Some(Event::Started));
+    announcing.shut_down(PATIENCE);
+    assert_eq!(next(&seen).event, Some(Event::Stopped));
+    drop(held_tx);
 }
 
 #[test]

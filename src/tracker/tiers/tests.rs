@@ -5,6 +5,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// Tiers with a scripted clock.
 struct Script {
     tiers: Tiers,
+    /// The last announce of each tracker.
+    asked: std::collections::HashMap<TrackerKey, Option<Event>>,
     now: Instant,
     rng: fastrand::Rng,
 }
@@ -15,7 +17,12 @@ impl Script {
         let now = Instant::now();
         let urls = |tier: &&[&str]| tier.iter().map(|url| (*url).to_owned()).collect();
         let tiers = Tiers::new(tiers.iter().map(urls).collect(), now, &mut rng);
-        Self { tiers, now, rng }
+        Self {
+            tiers,
+            asked: Default::default(),
+            now,
+            rng,
+        }
     }
 
     fn pass(&mut self, time: Duration) {
@@ -34,6 +41,7 @@ impl Script {
                 let Action::Announce { tracker, event } = action else {
                     panic!("a scrape out of nowhere")
                 };
+                self.asked.insert(tracker, event);
                 let event = event.map_or("regular", Event::as_str);
                 announced.push((tracker, format!("{} {event}", self.tiers.url(tracker).unwrap())));
             }
@@ -54,12 +62,26 @@ impl Script {
             leechers: Some(2),
             ..AnnounceResponse::default()
         };
-        self.tiers.on_answer(tracker, &response, self.now)
+        self.answer_with(tracker, &response)
+    }
+
+    fn answer_with(&mut self, tracker: TrackerKey, response: &AnnounceResponse) -> Option<Action> {
+        self.answer_to(tracker, self.asked[&tracker], response)
+    }
+
+    fn answer_to(
+        &mut self,
+        tracker: TrackerKey,
+        event: Option<Event>,
+        response: &AnnounceResponse,
+    ) -> Option<Action> {
+        self.tiers.on_answer(tracker, event, response, self.now)
     }
 
     fn fail(&mut self, tracker: TrackerKey) {
+        let reason = "no answer".to_owned();
         self.tiers
-            .on_failure(tracker, "no answer".to_owned(), self.now, &mut self.rng);
+            .on_failure(tracker, self.asked[&tracker], reason, self.now, &mut self.rng);
     }
 
     fn wait(&self) -> Duration {
@@ -214,7 +236,7 @@ fn events_come_in_order_whenever_the_answers_come() {
     assert!(script.tick().is_empty(), "one at a time");
     script.answer(tracker);
     assert_eq!(script.tick_one().1, "a completed");
-    script.tiers.stop();
+    script.tiers.stop(script.now);
     assert!(script.tick().is_empty(), "one at a time");
     assert!(!script.tiers.is_stopped());
     script.answer(tracker);
@@ -237,7 +259,7 @@ fn hostile_intervals_are_bounded() {
             min_interval: Some(Duration::ZERO),
             ..AnnounceResponse::default()
         };
-        script.tiers.on_answer(tracker, &response, script.now);
+        script.answer_with(tracker, &response);
         assert_eq!(script.wait(), counted);
     }
 }
@@ -251,7 +273,7 @@ fn a_users_wish_waits_for_the_minimum_interval() {
         min_interval: Some(5 * MINUTE),
         ..AnnounceResponse::default()
     };
-    script.tiers.on_answer(tracker, &response, script.now);
+    script.answer_with(tracker, &response);
     script.tiers.announce_now();
     assert_eq!(script.wait(), 5 * MINUTE);
     script.pass(20 * MINUTE);
@@ -285,23 +307,59 @@ fn events_are_told_once_heard_and_completed_does_not_wait() {
 }
 
 #[test]
-fn stopped_goes_to_those_who_heard_started() {
-    let mut script = Script::new(&[&["works"], &["fails"], &["silent"]]);
+fn stopped_goes_to_those_who_heard_started_or_may_have() {
+    let mut script = Script::new(&[&["works"], &["fails"], &["slow"], &["silent"]]);
     let due = script.tick();
-    script.answer(due[0].0);
-    script.fail(due[1].0);
-    script.tiers.stop();
-    assert!(!script.tiers.is_stopped());
+    let [works, fails, slow, silent] = [0, 1, 2, 3].map(|at: usize| due[at].0);
+    script.answer(works);
+    script.fail(fails);
+    script.tiers.stop(script.now);
     assert_eq!(script.tick_one().1, "works stopped");
+    script.answer(works);
+    assert!(!script.tiers.is_stopped(), "the others may have heard");
+    assert_eq!(script.wait(), STOP_PATIENCE);
+    script.answer(slow);
+    assert_eq!(script.tick_one().1, "slow stopped", "at once, in its order");
+    script.fail(slow);
+    script.pass(STOP_PATIENCE);
+    assert_eq!(script.tick_one().1, "silent stopped");
     assert!(!script.tiers.is_stopped());
-    script.answer(due[0].0);
-    assert!(script.tiers.is_stopped(), "nobody waits for the silent one");
+    script.answer(silent);
+    assert!(
+        script.tiers.is_stopped(),
+        "its answer to `started` is not waited for"
+    );
     assert!(!script.tiers.is_quiet());
-    script.answer(due[2].0);
-    assert_eq!(script.tick_one().1, "silent stopped", "a late answer is answered");
-    script.fail(due[2].0);
-    assert!(script.tiers.is_stopped() && script.tiers.is_quiet());
+    script.asked.insert(silent, Some(Event::Started));
+    script.fail(silent);
+    assert!(script.tiers.is_quiet());
     assert!(script.tick().is_empty(), "no second try");
+}
+
+#[test]
+fn an_answer_that_stopped_may_have_overtaken_has_it_said_again() {
+    for answered_before in [true, false] {
+        let mut script = Script::new(&[&["a"]]);
+        let (tracker, _) = script.tick_one();
+        script.tiers.stop(script.now);
+        assert!(script.tick().is_empty());
+        script.pass(STOP_PATIENCE);
+        assert_eq!(script.tick_one().1, "a stopped");
+        let response = AnnounceResponse::default();
+        if answered_before {
+            script.answer(tracker);
+            assert!(script.tiers.is_stopped());
+        }
+        script.answer_to(tracker, Some(Event::Started), &response);
+        if !answered_before {
+            assert!(script.tick().is_empty(), "one at a time");
+            script.answer(tracker);
+        }
+        assert!(!script.tiers.is_stopped());
+        assert_eq!(script.tick_one().1, "a stopped");
+        script.answer(tracker);
+        assert!(script.tiers.is_stopped() && script.tiers.is_quiet());
+    }
 }
 
 #[test]
@@ -312,7 +370,7 @@ fn a_scrape_follows_when_counts_are_missing_once_an_interval() {
         ..AnnounceResponse::default()
     };
     let (tracker, _) = script.tick_one();
-    let scrape = script.tiers.on_answer(tracker, &silent, script.now);
+    let scrape = script.answer_with(tracker, &silent);
     assert_eq!(scrape, Some(Action::Scrape { tracker }));
     let counts = ScrapeCounts {
         seeds: 3,
@@ -323,10 +381,10 @@ fn a_scrape_follows_when_counts_are_missing_once_an_interval() {
     assert_eq!(script.tiers.status()[0].downloads, Some(4));
     script.tiers.complete();
     assert_eq!(script.tick_one().1, "a completed");
-    assert_eq!(script.tiers.on_answer(tracker, &silent, script.now), None);
+    assert_eq!(script.answer_with(tracker, &silent), None);
     script.pass(10 * MINUTE);
     script.tick_one();
-    assert!(script.tiers.on_answer(tracker, &silent, script.now).is_some());
+    assert!(script.answer_with(tracker, &silent).is_some());
     script.pass(10 * MINUTE);
     script.tick_one();
     assert_eq!(script.answer(tracker), None, "it told");
@@ -342,7 +400,7 @@ fn status_says_what_a_person_wants_to_know() {
         peers: vec!["127.0.0.1:1".parse().unwrap()],
         ..AnnounceResponse::default()
     };
-    script.tiers.on_answer(due[0].0, &response, script.now);
+    script.answer_with(due[0].0, &response);
     let status = script.tiers.status();
     assert_eq!(status[0].state, TrackerState::Working);
     assert_eq!(status[0].warning.as_deref(), Some("be nice"));
