@@ -3,22 +3,31 @@
 //! - One request at a time for a torrent at a tracker, in order: a `started` must not overtake the `stopped`
 //!   before it. Only a `stopped` may run beside one that is not answered (see [`super::tiers`]), and goes before
 //!   what waits: that belongs to the next life of the torrent.
-//! - At most [`PER_TORRENT`] at a time for one torrent, and [`PER_HOST`] for one host: only one if that host's
-//!   last request failed, since then the next one is likely to wait for its time limit too.
+//! - At most [`WORKERS`] at a time, of which [`PER_TORRENT`] for one torrent. A request that is not answered
+//!   within [`SLOW_AFTER`] does not count towards these, up to [`MOST_WORKERS`] in all: however many trackers
+//!   hang, a live one is asked soon.
+//! - At most [`PER_HOST`] for one host that has answered its last request, and one for any other: that is as
+//!   likely to wait for its time limit.
 //! - Requests to trackers that failed last time come after all others and take at most half of the places.
+//! - A `stopped` has little time, so [`MOST_WORKERS`] and [`PER_HOST`], counted apart, are all that holds it up.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 use crate::id::InfoHash;
 
-/// Requests that may run at a time.
+/// Requests that may run at a time, those apart that are slow.
 pub(crate) const WORKERS: usize = 16;
 /// Of these for one torrent.
 pub(crate) const PER_TORRENT: usize = 8;
-/// Of these for one host.
+/// Requests that may run at a time for one host.
 pub(crate) const PER_HOST: usize = 4;
-/// How many hosts are remembered as failing.
-const MAX_FAILING: usize = 1000;
+/// Requests that may run at a time, however slow.
+pub(crate) const MOST_WORKERS: usize = 128;
+/// A request that runs longer is taken for one that hangs.
+pub(crate) const SLOW_AFTER: Duration = Duration::from_secs(2);
+/// How many hosts are remembered as answering.
+const MOST_ANSWERING: usize = 1000;
 
 /// Where a request belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +44,14 @@ pub(crate) struct Place {
 #[derive(Debug)]
 struct Running {
     place: Place,
+    since: Instant,
     holds_worker: bool,
+}
+
+impl Running {
+    fn is_slow(&self, now: Instant) -> bool {
+        now >= self.since + SLOW_AFTER
+    }
 }
 
 /// Waiting and running requests.
@@ -43,7 +59,8 @@ struct Running {
 pub(crate) struct Queue<T> {
     waiting: VecDeque<(Place, T)>,
     running: Vec<Running>,
-    failing: HashSet<String>,
+    /// Hosts whose last request was answered.
+    answering: HashSet<String>,
 }
 
 impl<T> Default for Queue<T> {
@@ -51,7 +68,7 @@ impl<T> Default for Queue<T> {
         Self {
             waiting: VecDeque::new(),
             running: Vec::new(),
-            failing: HashSet::new(),
+            answering: HashSet::new(),
         }
     }
 }
@@ -67,11 +84,12 @@ impl<T> Queue<T> {
     }
 
     /// Takes the next request that may run; it runs until [`Self::done`].
-    pub(crate) fn pop(&mut self) -> Option<(Place, T)> {
-        let at = self.next(false).or_else(|| self.next(true))?;
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<(Place, T)> {
+        let at = self.next(false, now).or_else(|| self.next(true, now))?;
         let (place, request) = self.waiting.remove(at)?;
         self.running.push(Running {
             place: place.clone(),
+            since: now,
             holds_worker: true,
         });
         Some((place, request))
@@ -82,11 +100,21 @@ impl<T> Queue<T> {
         if let Some(at) = self.running.iter().position(|running| running.place == *place) {
             self.running.swap_remove(at);
         }
-        if success {
-            self.failing.remove(&place.host);
-        } else if self.failing.len() < MAX_FAILING {
-            self.failing.insert(place.host.clone());
+        if !success {
+            self.answering.remove(&place.host);
+        } else if self.answering.len() < MOST_ANSWERING {
+            self.answering.insert(place.host.clone());
         }
+    }
+
+    /// When [`Self::pop`] may give something although nothing has ended: a request turns slow.
+    pub(crate) fn next_time(&self, now: Instant) -> Option<Instant> {
+        let times = self
+            .running
+            .iter()
+            .filter(|running| running.holds_worker && !running.is_slow(now))
+            .map(|running| running.since + SLOW_AFTER);
+        times.min().filter(|_| !self.waiting.is_empty())
     }
 
     /// A request goes on without a worker. It still keeps its turn.
@@ -110,18 +138,23 @@ impl<T> Queue<T> {
         withdrawn.into_iter().map(|(_, request)| request).collect()
     }
 
-    fn next(&self, retry: bool) -> Option<usize> {
-        let held = || self.running.iter().filter(|running| running.holds_worker);
-        let retries = held().filter(|running| running.place.retry).count();
-        if self.held_workers() >= WORKERS || (retry && retries >= WORKERS / 2) {
+    fn next(&self, retry: bool, now: Instant) -> Option<usize> {
+        if self.held_workers() >= MOST_WORKERS {
             return None;
         }
         let mut load = Load::default();
         for running in &self.running {
-            load.add(running);
+            load.add(running, now);
         }
+        let is_crowded = load.brisk >= WORKERS
+            || (retry && (load.brisk_retries >= WORKERS / 2 || load.retries >= MOST_WORKERS / 2));
         for (at, (place, _)) in self.waiting.iter().enumerate() {
-            if place.retry == retry && self.may_run(place, &load) {
+            let may_run = if place.farewell {
+                load.farewells(place) < PER_HOST
+            } else {
+                !is_crowded && self.may_run(place, &load)
+            };
+            if place.retry == retry && may_run {
                 return Some(at);
             }
             // What waits keeps its turn before a later request of the same torrent at the same tracker.
@@ -131,33 +164,58 @@ impl<T> Queue<T> {
     }
 
     fn may_run(&self, place: &Place, load: &Load<'_>) -> bool {
-        let per_host = if self.failing.contains(&place.host) {
-            1
-        } else {
+        let per_host = if self.answering.contains(&place.host) {
             PER_HOST
+        } else {
+            1
         };
         load.torrents.get(&place.info_hash).copied().unwrap_or(0) < PER_TORRENT
             && load.hosts.get(place.host.as_str()).copied().unwrap_or(0) < per_host
-            && (place.farewell || !load.busy.contains(&(place.info_hash, &place.url)))
+            && !load.busy.contains(&(place.info_hash, &place.url))
     }
 }
 
 /// What runs, counted.
 #[derive(Default)]
 struct Load<'a> {
+    /// Workers held by requests that are not slow.
+    brisk: usize,
+    /// Those of them for trackers that failed last time.
+    brisk_retries: usize,
+    /// Workers held for such trackers in all.
+    retries: usize,
+    /// Workers held by requests that are not slow.
     torrents: HashMap<InfoHash, usize>,
+    /// Workers held, `stopped` apart.
     hosts: HashMap<&'a str, usize>,
+    /// Workers held by `stopped`.
+    farewells: HashMap<&'a str, usize>,
     busy: HashSet<(InfoHash, &'a str)>,
 }
 
 impl<'a> Load<'a> {
-    fn add(&mut self, running: &'a Running) {
+    fn add(&mut self, running: &'a Running, now: Instant) {
         let place = &running.place;
         self.busy.insert((place.info_hash, &place.url));
-        if running.holds_worker {
-            *self.torrents.entry(place.info_hash).or_default() += 1;
-            *self.hosts.entry(&place.host).or_default() += 1;
+        if !running.holds_worker {
+            return;
         }
+        let hosts = if place.farewell {
+            &mut self.farewells
+        } else {
+            &mut self.hosts
+        };
+        *hosts.entry(&place.host).or_default() += 1;
+        self.retries += usize::from(place.retry);
+        if !running.is_slow(now) {
+            self.brisk += 1;
+            self.brisk_retries += usize::from(place.retry);
+            *self.torrents.entry(place.info_hash).or_default() += 1;
+        }
+    }
+
+    fn farewells(&self, place: &Place) -> usize {
+        self.farewells.get(place.host.as_str()).copied().unwrap_or(0)
     }
 }
 
@@ -175,8 +233,13 @@ mod tests {
         }
     }
 
+    fn drain_at(queue: &mut Queue<u32>, now: Instant) -> Vec<u32> {
+        std::iter::from_fn(|| queue.pop(now).map(|(_, request)| request)).collect()
+    }
+
+    /// All in one moment.
     fn drain(queue: &mut Queue<u32>) -> Vec<u32> {
-        std::iter::from_fn(|| queue.pop().map(|(_, request)| request)).collect()
+        drain_at(queue, Instant::now())
     }
 
     #[test]
@@ -192,18 +255,48 @@ mod tests {
     }
 
     #[test]
-    fn one_host_does_not_take_every_place_and_a_failing_one_takes_one() {
+    fn one_host_takes_few_places_and_one_that_does_not_answer_a_single_one() {
         let mut queue = Queue::default();
         for n in 0..100 {
-            queue.push(place(n, "slow"), n.into());
+            queue.push(place(n, "host"), n.into());
         }
+        assert_eq!(drain(&mut queue), [0], "nobody knows it yet");
+        queue.done(&place(0, "host"), true);
         assert_eq!(drain(&mut queue).len(), PER_HOST);
-        for n in 0..4 {
-            queue.done(&place(n, "slow"), false);
+        for n in 1..5 {
+            queue.done(&place(n, "host"), false);
         }
-        assert_eq!(drain(&mut queue), [4]);
-        queue.done(&place(4, "slow"), true);
-        assert_eq!(drain(&mut queue).len(), PER_HOST);
+        assert_eq!(drain(&mut queue), [5]);
+    }
+
+    #[test]
+    fn however_many_trackers_hang_a_live_one_is_asked_soon() {
+        let start = Instant::now();
+        let mut queue = Queue::default();
+        for n in 0..40 {
+            let hanging = n.to_string();
+            queue.push(place(1, &hanging), n.into());
+            queue.push(place(100 + n, &hanging), 100 + u32::from(n));
+        }
+        queue.push(place(1, "good"), 1000);
+        assert_eq!(queue.next_time(start), None, "nothing runs");
+        let mut now = start;
+        let mut begun = drain_at(&mut queue, now);
+        assert!(begun.len() <= WORKERS && !begun.contains(&1000));
+        while !begun.contains(&1000) {
+            now = queue.next_time(now).expect("more room, in a while");
+            begun.extend(drain_at(&mut queue, now));
+        }
+        assert!(now - start <= 5 * SLOW_AFTER, "after {:?}", now - start);
+        // Their number is bounded all the same.
+        for n in 0..200 {
+            queue.push(place(n, &format!("further{n}")), n.into());
+        }
+        while let Some(next) = queue.next_time(now) {
+            now = next;
+            drain_at(&mut queue, now);
+        }
+        assert_eq!(queue.held_workers(), MOST_WORKERS);
     }
 
     #[test]
@@ -265,6 +358,23 @@ mod tests {
         );
         queue.done(&farewell, true);
         assert_eq!(drain(&mut queue), [3]);
+    }
+
+    #[test]
+    fn a_stopped_finds_a_worker_though_everything_hangs() {
+        let mut queue = Queue::default();
+        for n in 0..100 {
+            queue.push(place(n, &n.to_string()), n.into());
+        }
+        assert_eq!(drain(&mut queue).len(), WORKERS);
+        for n in 0..10 {
+            let farewell = Place {
+                farewell: true,
+                ..place(100 + n, "good")
+            };
+            queue.push(farewell, 100 + u32::from(n));
+        }
+        assert_eq!(drain(&mut queue), [100, 101, 102, 103], "as many as a host takes");
     }
 
     #[test]

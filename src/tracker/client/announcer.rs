@@ -142,7 +142,8 @@ impl Announcer {
             .sessions
             .values()
             .filter_map(|session| session.tiers.next_tick());
-        ticks.chain(self.deadline).min()
+        let turns = self.queue.next_time(Instant::now());
+        ticks.chain(self.deadline).chain(turns).min()
     }
 
     fn command(&mut self, command: AnnouncerCommand) {
@@ -240,7 +241,7 @@ impl Announcer {
 
     /// Hands the workers what may run.
     fn dispatch(&mut self) {
-        while let Some((place, ticket)) = self.queue.pop() {
+        while let Some((place, ticket)) = self.queue.pop(Instant::now()) {
             let key = self.new_number();
             match self.job(&ticket, key) {
                 Some(Ok(job)) => {

@@ -328,6 +328,32 @@ fn hanging_trackers_do_not_hold_up_a_live_one() {
 }
 
 #[test]
+fn a_live_tracker_is_asked_before_dead_ones_have_run_out_of_time() {
+    let (live, _seen) = good_tracker();
+    let hanging: Vec<_> = (0..5).map(|_| hanging_tracker()).collect();
+    // They take as long as they are given, which is far more than this test.
+    let announcing = announcing_with(Limits {
+        http: 100 * PATIENCE,
+        udp: Timing::default(),
+    });
+    for n in 0..20 {
+        let tiers: Vec<Vec<&str>> = hanging.iter().map(|(_, url)| vec![url.as_str()]).collect();
+        let tiers: Vec<&[&str]> = tiers.iter().map(Vec::as_slice).collect();
+        announcing.start(torrent(n), &tiers);
+    }
+    announcing.start(torrent(100), &[&[&live]]);
+    assert_eq!(announcing.peers(), good_answer().peers);
+    let many: Vec<_> = (0..40).map(|_| hanging_tracker()).collect();
+    for (n, (_, url)) in (101..).zip(&many) {
+        announcing.start(torrent(n), &[&[url]]);
+    }
+    let (late, _late_seen) = good_tracker();
+    announcing.start(torrent(200), &[&[&late]]);
+    assert_eq!(announcing.peers(), good_answer().peers);
+    announcing.shut_down(Duration::ZERO);
+}
+
+#[test]
 fn a_scrape_follows_an_answer_without_counts() {
     let (url, seen) = http_tracker(|target| {
         if target.starts_with("/scrape?") {

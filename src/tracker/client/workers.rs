@@ -10,6 +10,7 @@ use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, ScrapeCounts};
 use crate::tracker::datagrams::{Ask, Datagrams};
 use crate::tracker::fetch::Fetcher;
 use crate::tracker::http;
+use crate::tracker::queue::WORKERS;
 
 /// Addresses of a UDP tracker that are tried.
 const MAX_ADDRS: usize = 8;
@@ -53,7 +54,7 @@ pub(super) enum Outcome {
     Scraped(Result<ScrapeCounts, String>),
 }
 
-/// The pool.
+/// The pool: up to [`WORKERS`] threads that stay, and one for each job beyond them, which are rare.
 #[derive(Debug)]
 pub(super) struct Workers {
     jobs: Sender<Job>,
@@ -79,8 +80,8 @@ impl Workers {
 
     /// Has a job done; `busy` counts the jobs that hold a worker, this one included.
     pub(super) fn run(&mut self, job: Job, busy: usize) {
-        if self.threads < busy {
-            match self.spawn() {
+        if self.threads < busy.min(WORKERS) {
+            match self.spawn(|jobs, worker| jobs.iter().for_each(|job| worker.work(job))) {
                 Ok(()) => self.threads += 1,
                 Err(error) => {
                     log::warn!("no further thread for tracker requests: {error}");
@@ -98,6 +99,13 @@ impl Workers {
         }
         // We hold a receiver ourselves.
         let _ = self.jobs.send(job);
+        if busy > WORKERS {
+            // Those that stay may all be held by trackers that hang. One of them that is free may be quicker.
+            let spawned = self.spawn(|jobs, worker| jobs.try_iter().for_each(|job| worker.work(job)));
+            if let Err(error) = spawned {
+                log::warn!("a tracker request waits for others, there is no further thread: {error}");
+            }
+        }
     }
 
     /// Interrupts what can be interrupted. The threads end by themselves, now or when the system lets go of
@@ -106,7 +114,7 @@ impl Workers {
         self.fetcher.shutdown();
     }
 
-    fn spawn(&self) -> std::io::Result<()> {
+    fn spawn(&self, run: impl FnOnce(Receiver<Job>, Worker) + Send + 'static) -> std::io::Result<()> {
         let worker = Worker {
             reports: self.reports.clone(),
             fetcher: self.fetcher.clone(),
@@ -115,11 +123,7 @@ impl Workers {
         let jobs = self.jobs_rx.clone();
         thread::Builder::new()
             .name("announcer-worker".to_owned())
-            .spawn(move || {
-                for job in jobs {
-                    worker.work(job);
-                }
-            })?;
+            .spawn(move || run(jobs, worker))?;
         Ok(())
     }
 }
