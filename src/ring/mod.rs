@@ -7,3 +7,4 @@
 pub mod codec;
 pub mod contact;
 pub mod interval;
+pub mod view;
