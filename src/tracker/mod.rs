@@ -10,6 +10,7 @@
 //! | [`exchange`] | 2 | UDP exchanges under way: connect, announce, retransmission |
 //! | [`url`] | 1 | a tracker's URL, taken apart |
 //! | [`status`] | 1 | how the trackers of a torrent stand |
+//! | [`swarm`] | 2 | the peers of all swarms: what a tracker remembers |
 //! | `queue` | 2 | which of the waiting requests may run, so that no tracker starves another |
 //! | `fetch`, `tls` | 3 | the HTTP client, encryption and the words for its failures |
 //! | `datagrams`, [`client`] | 3 | the UDP sockets, the announcer |
@@ -23,6 +24,7 @@ mod fetch;
 pub mod http;
 mod queue;
 pub mod status;
+pub mod swarm;
 pub mod tiers;
 mod tls;
 pub mod udp;
