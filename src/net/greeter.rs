@@ -18,9 +18,9 @@ use crossbeam_channel::{Sender, unbounded};
 pub use self::exchange::RefusedHandshake;
 use self::run::Greeter;
 use self::server::Server;
-use self::waker::Waker;
 use crate::id::{InfoHash, PeerId};
 use crate::net::sockets::{SocketError, SocketFactory};
+use crate::net::waker::Waker;
 use crate::wire::handshake::Introduction;
 
 mod dials;
@@ -28,7 +28,6 @@ mod exchange;
 mod half_open;
 mod run;
 mod server;
-mod waker;
 
 /// A connection whose handshake was exchanged, for a torrent that we have. The socket is blocking again and
 /// nothing behind the handshake was read from it.

@@ -3,3 +3,4 @@
 pub mod greeter;
 pub mod limiter;
 pub mod sockets;
+pub(crate) mod waker;

@@ -14,10 +14,10 @@ use super::dials::{Dial, Dials};
 use super::exchange::Exchange;
 use super::half_open::{HalfOpen, HalfOpens};
 use super::server::Server;
-use super::waker::Waker;
 use super::{DialError, GreeterCommand, GreeterEvent};
 use crate::id::{InfoHash, PeerId};
 use crate::net::sockets::{SocketError, SocketFactory};
+use crate::net::waker::Waker;
 use crate::wire::handshake::Direction;
 
 /// The wait after `poll` itself failed, for lack of memory: it must not be called in a loop.

@@ -7,19 +7,19 @@ use rustix::event::{EventfdFlags, eventfd};
 
 /// An `eventfd`: readable from a [`Self::wake`] to the next [`Self::clear`].
 #[derive(Debug)]
-pub(super) struct Waker(OwnedFd);
+pub(crate) struct Waker(OwnedFd);
 
 impl Waker {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self(eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?))
     }
 
-    pub(super) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         // It fails only when the counter is full, and then it is readable.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         // It fails only when nobody has called, and then it is clear.
         let _ = rustix::io::read(&self.0, &mut [0_u8; 8]);
     }
