@@ -6,5 +6,6 @@
 
 pub mod codec;
 pub mod contact;
+pub mod frame;
 pub mod interval;
 pub mod view;
