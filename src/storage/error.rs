@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use crate::geometry::PieceIndex;
+use crate::size::Size;
 
 /// A failure of the storage. The torrent cannot go on as it is; the message says what to do about it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -19,8 +20,9 @@ pub enum StorageError {
     },
     /// What is still missing would not fit.
     #[error(
-        "not enough space in {}: {needed} bytes are needed and {free} are free; free some space, or move the \
-         torrent to another folder", .path.display()
+        "not enough space in {}: {} are needed and {} are free, {} too little; free some space, or move the \
+         torrent to another folder",
+        .path.display(), Size(*.needed), Size(*.free), Size(.needed.saturating_sub(*.free))
     )]
     NoSpace {
         /// The download folder.
@@ -29,6 +31,28 @@ pub enum StorageError {
         needed: u64,
         /// Bytes that are free.
         free: u64,
+    },
+    /// Nothing can be written there.
+    #[error(
+        "could not {action} {}: its file system is read-only; make it writable (one that became so by itself \
+         may have failed, and the system's log says why), or move the torrent to another folder", .path.display()
+    )]
+    ReadOnly {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+    },
+    /// The system does not let this user do that.
+    #[error(
+        "could not {action} {}: this is not permitted; change the permissions there, or move the torrent to \
+         another folder", .path.display()
+    )]
+    Denied {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
     },
     /// The file is not there.
     #[error("{} is missing; put it back or recheck the torrent to fetch it again", .path.display())]
@@ -115,6 +139,8 @@ impl StorageError {
         let path = path.to_owned();
         match Errno::from_io_error(&source) {
             Some(Errno::NOSPC | Errno::DQUOT) => Self::DiskFull { path },
+            Some(Errno::ROFS) => Self::ReadOnly { action, path },
+            Some(Errno::ACCESS | Errno::PERM) => Self::Denied { action, path },
             Some(Errno::NOENT) => Self::Missing { path },
             // What `openat2` says of a path that leaves the folder.
             Some(Errno::XDEV | Errno::LOOP) => Self::Outside { path },

@@ -185,7 +185,7 @@ fn a_seed_needs_no_right_to_write() {
     torrent.assert_readable(&storage);
     let written = torrent.write(&storage, FIRST).unwrap_err();
     assert!(
-        !written.is_disk_full() && written.to_string().contains("t/a"),
+        !written.is_disk_full() && written.to_string().contains("t/a: its file system is read-only"),
         "{written}"
     );
 }
@@ -201,6 +201,7 @@ fn a_full_disk_is_told_from_other_failures_and_heals() {
         matches!(lacking, StorageError::NoSpace { needed: 100_000, free, .. } if free <= 65_536),
         "{lacking}"
     );
+    assert!(lacking.to_string().contains("97.6 KiB are needed"), "{lacking}");
     assert!(lacking.is_disk_full() && !disk.path().join("t").exists());
     torrent.write(&storage, FIRST).unwrap();
     let full = torrent.write(&storage, PieceIndex(1)).unwrap_err();
