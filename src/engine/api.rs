@@ -193,6 +193,8 @@ pub enum TorrentState {
     Paused,
     /// Its data is on the way to another folder.
     Moving,
+    /// It is on its way off the list, and its files, if they go, to where they go.
+    Removing,
     /// It cannot go on for now, as on a full disk, and tries again by itself; [`TorrentSummary::error`] says
     /// why.
     Waiting,

@@ -233,8 +233,10 @@ impl Entry {
 
     fn state(&self) -> TorrentState {
         let errand = self.at_disk.as_ref().map(|at_disk| at_disk.errand);
-        let moves = matches!(self.after_stop.front(), Some(AfterStop::Move(_)));
-        if moves || matches!(errand, Some(Errand::Move | Errand::Remove)) {
+        let next = self.after_stop.front();
+        if errand == Some(Errand::Remove) || matches!(next, Some(AfterStop::Remove(_))) {
+            TorrentState::Removing
+        } else if errand == Some(Errand::Move) || matches!(next, Some(AfterStop::Move(_))) {
             TorrentState::Moving
         } else if self.failed.is_some() {
             TorrentState::Failed

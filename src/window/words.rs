@@ -78,6 +78,7 @@ pub(crate) fn state(summary: &TorrentSummary) -> &'static str {
         TorrentState::Paused if complete => "Complete, paused",
         TorrentState::Paused => "Paused",
         TorrentState::Moving => "Moving",
+        TorrentState::Removing => "Removing",
         TorrentState::Waiting => "Waiting",
         TorrentState::Failed => "Failed",
     }
@@ -92,6 +93,7 @@ pub(crate) const fn state_icon(state: TorrentState) -> &'static str {
         TorrentState::Seeding => "dtorrent-upload-symbolic",
         TorrentState::Paused => "media-playback-pause-symbolic",
         TorrentState::Moving => "folder-symbolic",
+        TorrentState::Removing => "user-trash-symbolic",
         TorrentState::Waiting => "dialog-warning-symbolic",
         TorrentState::Failed => "dialog-error-symbolic",
     }
