@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::engine::Engine;
 use crate::engine::api::EngineEvent;
-use crate::engine::entry::unix_now;
+use crate::engine::entry::{Thread, unix_now};
 use crate::id::InfoHash;
 use crate::net::greeter::{Greeted, GreeterEvent};
 use crate::torrent::link::{TorrentCommand, TorrentReport};
@@ -28,6 +28,13 @@ impl Engine {
                     .wants_peers
                     .store(status.peers < most, Ordering::Relaxed);
                 entry.status = status;
+                // What does not mend itself ends the thread: there is nothing to stay connected for.
+                if matches!(entry.thread, Thread::Running(_))
+                    && let Some(halted) = entry.status.halted.take_if(|halted| !halted.retries)
+                {
+                    entry.failed = Some(halted.message);
+                    self.queue_is_stale = true;
+                }
             }
             TorrentReport::Details(details) => {
                 let details = entry.complete_details(*details, Instant::now());

@@ -94,6 +94,11 @@ fn a_folder_that_is_a_file_fails_the_torrent_until_it_is_put_right() {
     });
     let failed = leech.wait_state(torrent.id(), TorrentState::Failed);
     assert!(failed.error.unwrap().contains("in-the-way"));
+    // Its thread ends, and nobody is connected any more, now or later.
+    leech.wait_torrent(torrent.id(), "no peers", |failed| failed.peers == 0);
+    for _ in 0..4 {
+        assert_eq!(leech.next_snapshot().torrents[0].peers, 0);
+    }
     fs::remove_file(&folder).unwrap();
     leech.send(EngineCommand::Start(torrent.id()));
     leech.wait_state(torrent.id(), TorrentState::Seeding);
