@@ -315,10 +315,13 @@ fn flow(rate: u64, total: u64) -> String {
     format!("{} · {} in all", words::rate(rate), words::size(total))
 }
 
+/// Pieces that came from peers since the program was started: those of earlier runs, and data that was there
+/// all along, count as verified only.
 fn received(details: &TorrentDetails) -> String {
+    let received = format!("{} in this session", details.pieces_received);
     match details.pieces_failed {
-        0 => details.pieces_received.to_string(),
-        failed => format!("{}, {failed} of them with a wrong hash", details.pieces_received),
+        0 => received,
+        failed => format!("{received}, {failed} of them with a wrong hash"),
     }
 }
 
