@@ -212,8 +212,13 @@ impl MainWindow {
         imp.details.set_summary(chosen.as_ref());
         self.show_totals(snapshot);
         let any = !snapshot.torrents.is_empty();
-        imp.stack
-            .set_visible_child_name(if any { "list" } else { "empty" });
+        let page = if any { "list" } else { "empty" };
+        if imp.stack.visible_child_name().as_deref() != Some(page) {
+            imp.stack.set_visible_child_name(page);
+            if let Some(torrent) = self.chosen() {
+                torrent_list::focus(&imp.list, imp.selection.selected(), &torrent);
+            }
+        }
         self.show_details_pane(any);
     }
 
@@ -227,6 +232,7 @@ impl MainWindow {
         if let Some(new) = new {
             imp.selection.set_selected(new as u32);
             let torrent = &torrents[new];
+            torrent_list::focus(&imp.list, new as u32, torrent);
             self.toast_about(torrent.info_hash(), toast(&format!("Added “{}”", torrent.name())));
         } else if imp.selection.selected_item().is_none() && !torrents.is_empty() {
             let last = torrents.len() as u32 - 1;

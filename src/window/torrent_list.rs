@@ -31,6 +31,22 @@ pub(super) fn set_up(window: &MainWindow, list: &gtk::ListView, selection: &gtk:
     list.add_controller(keys);
 }
 
+/// Brings the row of a torrent into view and gives it the keyboard: what the keys of the list do is done to it.
+pub(super) fn focus(list: &gtk::ListView, position: u32, torrent: &TorrentObject) {
+    // The action belongs to every list view.
+    let _ = list.activate_action("list.scroll-to-item", Some(&position.to_variant()));
+    let (list, torrent) = (list.clone(), torrent.clone());
+    // A row that was not in view has a widget only after the next layout.
+    glib::idle_add_local_once(move || {
+        let rows = std::iter::successors(list.first_child(), WidgetExt::next_sibling);
+        let row = rows.into_iter().find(|row| {
+            let shown = row.first_child().and_downcast::<TorrentRow>();
+            shown.and_then(|row| row.torrent()).as_ref() == Some(&torrent)
+        });
+        row.map_or_else(|| list.grab_focus(), |row| row.grab_focus());
+    });
+}
+
 /// The menu of the chosen torrent at a place of `page`, or at the torrent's row when the keyboard asks for it.
 /// `page` is around the list: a list view gives no room to a popover of its own.
 pub(super) fn show_menu(
