@@ -4,8 +4,17 @@
 //! its info-hash; it lives on the successor of that key and on the two nodes after it, so that any two servers may
 //! die at once.
 
+pub mod chord;
 pub mod codec;
 pub mod contact;
+pub mod fingers;
 pub mod frame;
 pub mod interval;
+pub mod list;
+pub mod lookup;
+pub mod members;
+pub mod node;
+#[cfg(test)]
+pub(crate) mod sim;
+pub mod timing;
 pub mod view;
