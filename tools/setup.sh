@@ -1,7 +1,7 @@
 #!/bin/sh
 # Gets a fresh Debian 12 or Ubuntu 24.04 ready: `tools/setup.sh build` for the programs, `tools/setup.sh test`
 # for the tests as well. It installs Debian packages that are missing and nothing else; where all are there,
-# it needs neither rights nor a network. Rust is not installed, only looked for.
+# it needs neither rights nor a network. Rust is not installed, only looked for, and that first.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,16 +21,20 @@ fail() {
     exit 1
 }
 
+# Before anything is installed: a long download with this at its end would be no kindness.
 check_rust() {
     needed=$(sed -n 's/^rust-version *= *"\(.*\)"$/\1/p' Cargo.toml)
     how="Install Rust with rustup (see rustup.rs), open a new terminal, and try again."
     command -v cargo >/dev/null 2>&1 && command -v rustc >/dev/null 2>&1 ||
         fail "Rust is missing: DTorrent needs version $needed or later. $how"
-    found=$(rustc --version | cut -d ' ' -f 2)
+    version=$(rustc --version) ||
+        fail "Rust does not start; what rustc said stands above. Where rustup is there: rustup default stable." \
+            "Else: $how"
+    found=$(echo "$version" | cut -d ' ' -f 2)
     oldest=$(printf '%s\n%s\n' "$needed" "${found%%-*}" | sort -V | head -n 1)
     [ "$oldest" = "$needed" ] ||
-        fail "Rust $found is too old: DTorrent needs $needed or later. Where rustup is there: rustup update." \
-            "Else: $how"
+        fail "Rust $found is too old ($(command -v rustc)): DTorrent needs $needed or later." \
+            "Where rustup is there: rustup update. Else: $how"
 }
 
 is_installed() {
@@ -56,11 +60,13 @@ install_packages() {
         as_root=sudo
     fi
     echo "Installing what is missing: $missing"
+    $as_root true || fail "Packages are missing, and sudo let us do nothing. As root: apt-get install $missing"
     $as_root apt-get -q update || echo "The lists of packages could not be renewed; trying with the old ones." >&2
     # shellcheck disable=SC2086
     $as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends $missing ||
-        fail "Installing failed; what apt-get said stands above. On Ubuntu some packages are in 'universe'."
+        fail "Installing failed; what apt-get said stands above. Try it by hand: $as_root apt-get install $missing" \
+            "(on Ubuntu some of them are in 'universe')"
     stop_new_services "$missing"
 }
 
@@ -75,8 +81,9 @@ stop_new_services() {
 }
 
 case "${1:-}" in
-build) install_packages "$build_packages" ;;
-test) install_packages "$build_packages $test_packages" ;;
+build) packages=$build_packages ;;
+test) packages="$build_packages $test_packages" ;;
 *) fail "Usage: tools/setup.sh build|test" ;;
 esac
 check_rust
+install_packages "$packages"
