@@ -1,17 +1,24 @@
 //! Rate limits: token buckets, one tree for each direction, with a child for each torrent. Layer 3.
 //!
-//! A thread that is about to move bytes asks for them first and is blocked until its torrent's limit and the
-//! global one both allow it. The arithmetic is in `buckets`, a machine without a clock; here is the lock and
-//! the waiting.
+//! A thread that is about to move bytes asks for them first and waits until its torrent's limit and the global
+//! one both allow it: with [`Limiter::acquire`], or with a `Claim` if it has other things to do meanwhile.
+//! The arithmetic is in `buckets`, a machine without a clock; the waiting is in `claim`; here is the lock.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crossbeam_channel::{Sender, never};
+
 use self::buckets::{BucketId, Buckets, Ticket};
+pub(crate) use self::claim::{Claim, Waited};
 
 mod buckets;
+mod claim;
+
+/// What [`Limiter::rate`] holds for no limit.
+const UNLIMITED: u64 = u64::MAX;
 
 /// A limit in bytes per second on everything that passes it, alone or below a parent's limit.
 ///
@@ -20,9 +27,9 @@ mod buckets;
 pub struct Limiter {
     tree: Arc<Tree>,
     bucket: BucketId,
-    /// Whether this bucket has a rate. Read without the lock: who misses a change by a moment passes one
+    /// Bytes per second of this bucket. Read without the lock: who misses a change by a moment passes one
     /// request under the old rate.
-    limited: AtomicBool,
+    rate: AtomicU64,
     parent: Option<Arc<Limiter>>,
 }
 
@@ -47,7 +54,7 @@ impl Limiter {
         Arc::new(Self {
             tree,
             bucket,
-            limited: AtomicBool::new(rate.is_some()),
+            rate: AtomicU64::new(rate.unwrap_or(UNLIMITED)),
             parent,
         })
     }
@@ -57,8 +64,8 @@ impl Limiter {
         let mut waiting = self.tree.lock();
         let now = Instant::now();
         waiting.buckets.set_rate(now, self.bucket, rate_bytes_per_sec);
-        self.limited
-            .store(rate_bytes_per_sec.is_some(), Ordering::Relaxed);
+        self.rate
+            .store(rate_bytes_per_sec.unwrap_or(UNLIMITED), Ordering::Relaxed);
         waiting.grant(now);
         waiting.wake_timekeeper();
     }
@@ -70,19 +77,54 @@ impl Limiter {
         if bytes == 0 || !self.is_limited() {
             return true;
         }
-        self.tree.acquire(self.bucket, bytes, cancelled)
+        let mut claim = self.claim(bytes);
+        while !cancelled.load(Ordering::Acquire) {
+            if let Waited::Granted = claim.wait(&never::<()>(), None) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Asks for `bytes` and does not wait for them.
+    pub(crate) fn claim(&self, bytes: usize) -> Claim<'_> {
+        Claim::new(&self.tree, self.bucket, bytes)
+    }
+
+    /// Lets `bytes` pass at once. They are taken from what others wait for, but for no more than a second's
+    /// worth at a time.
+    pub(crate) fn charge(&self, bytes: usize) {
+        if self.is_limited() {
+            self.tree
+                .lock()
+                .buckets
+                .charge(Instant::now(), self.bucket, bytes);
+        }
     }
 
     /// Makes every thread that waits in this tree look at its `cancelled` flag.
     pub fn wake_all(&self) {
-        for waiter in self.tree.lock().waiters.values() {
-            waiter.notify_one();
+        let mut waiting = self.tree.lock();
+        waiting.roll_calls += 1;
+        for sleeper in waiting.sleepers.values() {
+            // One that was woken already looks anyway.
+            let _ = sleeper.try_send(());
         }
     }
 
     /// Whether this limit or one above it has a rate.
     pub(crate) fn is_limited(&self) -> bool {
-        self.limited.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.is_limited())
+        self.rate().is_some()
+    }
+
+    /// The lowest rate from here up, in bytes per second.
+    pub(crate) fn rate(&self) -> Option<u64> {
+        let own = self.rate.load(Ordering::Relaxed);
+        let above = self.parent.as_ref().and_then(|parent| parent.rate());
+        [above, (own != UNLIMITED).then_some(own)]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 
@@ -104,44 +146,20 @@ struct Tree {
 #[derive(Debug, Default)]
 struct Waiting {
     buckets: Buckets,
-    /// What each waiting thread sleeps on: one each, so that a grant wakes one thread and not all.
-    waiters: HashMap<Ticket, Arc<Condvar>>,
-    /// The one waiter that sleeps until the next grant and then hands out tokens for all; the others sleep
-    /// until they are woken.
+    /// How to wake each thread that sleeps for a ticket: one each, so that a grant wakes one thread and not
+    /// all. A thread that is busy with something else has a place in the queue and none here.
+    sleepers: BTreeMap<Ticket, Sender<()>>,
+    /// The sleeper that wakes for the next grant and then hands out tokens for all; the others sleep until
+    /// they are woken.
     timekeeper: Option<Ticket>,
+    /// How often everybody was asked to look around.
+    roll_calls: u64,
 }
 
 impl Tree {
     /// A thread that panicked with the lock left nothing half done that could matter: go on.
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn acquire(&self, bucket: BucketId, bytes: usize, cancelled: &AtomicBool) -> bool {
-        let mut waiting = self.lock();
-        let ticket = waiting.buckets.reserve(bucket, bytes);
-        let mut next_grant = waiting.grant(Instant::now());
-        if !waiting.buckets.is_waiting(ticket) {
-            return true;
-        }
-        let wake = Arc::new(Condvar::new());
-        waiting.waiters.insert(ticket, Arc::clone(&wake));
-        if waiting.timekeeper.is_some() {
-            // Ours may be the first to be ready, in a bucket that no other waiter needs.
-            waiting.wake_timekeeper();
-        }
-        while waiting.buckets.is_waiting(ticket) && !cancelled.load(Ordering::Acquire) {
-            let keeps_time = *waiting.timekeeper.get_or_insert(ticket) == ticket;
-            let sleep = next_grant.map(|at| at.saturating_duration_since(Instant::now()));
-            waiting = match sleep.filter(|_| keeps_time) {
-                Some(sleep) => wake
-                    .wait_timeout(waiting, sleep)
-                    .map_or_else(|poisoned| poisoned.into_inner().0, |(waiting, _)| waiting),
-                None => wake.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-            };
-            next_grant = waiting.grant(Instant::now());
-        }
-        waiting.leave(ticket)
     }
 }
 
@@ -150,33 +168,16 @@ impl Waiting {
     fn grant(&mut self, now: Instant) -> Option<Instant> {
         let (granted, next_grant) = self.buckets.advance(now);
         for ticket in granted {
-            if let Some(waiter) = self.waiters.remove(&ticket) {
-                waiter.notify_one();
+            if let Some(sleeper) = self.sleepers.get(&ticket) {
+                let _ = sleeper.try_send(());
             }
         }
         next_grant
     }
 
-    /// Ends a wait, by grant or by cancellation, and passes the watch on. Says whether it was a grant.
-    fn leave(&mut self, ticket: Ticket) -> bool {
-        let granted = !self.buckets.is_waiting(ticket);
-        if !granted {
-            self.buckets.cancel(ticket);
-            self.waiters.remove(&ticket);
-        }
-        if self.timekeeper == Some(ticket) {
-            self.timekeeper = self.buckets.waiting().next();
-        }
-        if !granted || self.timekeeper.is_some() {
-            // The successor has to learn its office, and who stood behind a cancelled request can go on.
-            self.wake_timekeeper();
-        }
-        granted
-    }
-
     fn wake_timekeeper(&self) {
-        if let Some(waiter) = self.timekeeper.and_then(|ticket| self.waiters.get(&ticket)) {
-            waiter.notify_one();
+        if let Some(sleeper) = self.timekeeper.and_then(|ticket| self.sleepers.get(&ticket)) {
+            let _ = sleeper.try_send(());
         }
     }
 }

@@ -181,6 +181,7 @@ impl Connection {
             download: setup.download,
             events: setup.events,
             patience,
+            owed: 0,
         };
         let thread = |half| {
             Builder::new()

@@ -4,7 +4,8 @@
 //! - a waiter is granted when *every* limited bucket from its own up to the root holds its price, and is then
 //!   charged to all of them at once, so no bucket is charged for bytes that another one holds back;
 //! - among waiters that lack the same bucket, who came first goes first;
-//! - a bucket grants at most `rate × time + max(burst, largest request)` in any span of time.
+//! - a bucket grants at most `rate × time + max(burst, largest request)` in any span of time, less what is
+//!   charged to it without a request.
 //!
 //! A bucket holds a burst, or as much as its dearest waiter asks for: so 16 KiB pass a limit of 10 KiB/s, after
 //! the 1.6 s that they cost. (To let the first pass at once and the next one pay would put a window of ten
@@ -15,6 +16,10 @@ use std::time::{Duration, Instant};
 
 /// How long a bucket that nobody uses saves up: 1 % of a window of 10 s.
 const BURST: Duration = Duration::from_millis(100);
+
+/// How much of what passes without waiting those who wait have to make up for: with no end to that, a few
+/// bytes too many in each second would hold them back for ever longer.
+const MOST_DEBT: Duration = Duration::from_secs(1);
 
 /// Credit is counted in bytes × nanoseconds per second, so a refill loses nothing to rounding.
 const CREDIT_PER_BYTE: i128 = 1_000_000_000;
@@ -66,6 +71,12 @@ impl Bucket {
         self.rate_bytes_per_sec
             .is_none_or(|rate| rate > 0 && self.credit >= price)
     }
+}
+
+fn price_of(bytes: usize) -> i128 {
+    i128::try_from(bytes)
+        .unwrap_or(i128::MAX)
+        .saturating_mul(CREDIT_PER_BYTE)
 }
 
 /// The credit that `rate` yields in `time`.
@@ -123,13 +134,23 @@ impl Buckets {
         }
     }
 
+    /// Takes `bytes` that pass now from what a bucket and those above it hold.
+    pub(super) fn charge(&mut self, now: Instant, bucket: BucketId, bytes: usize) {
+        let price = price_of(bytes);
+        self.for_path(bucket, |bucket| {
+            if let Some(rate) = bucket.rate_bytes_per_sec {
+                bucket.refill(now);
+                let floor = bucket.credit.min(-earned(rate, MOST_DEBT));
+                bucket.credit = bucket.credit.saturating_sub(price).max(floor);
+            }
+        });
+    }
+
     /// Queues a request for `bytes` from a bucket and those above it. It begins to save at the next
     /// [`Self::advance`], which has to follow at once.
     pub(super) fn reserve(&mut self, bucket: BucketId, bytes: usize) -> Ticket {
         let ticket = Ticket(self.next_number());
-        let price = i128::try_from(bytes)
-            .unwrap_or(i128::MAX)
-            .saturating_mul(CREDIT_PER_BYTE);
+        let price = price_of(bytes);
         self.queue.push_back(Waiter {
             ticket,
             bucket,
@@ -172,11 +193,6 @@ impl Buckets {
         }
         self.queue = waiting;
         (granted, next_grant)
-    }
-
-    /// The requests that were not granted, oldest first.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = Ticket> + '_ {
-        self.queue.iter().map(|waiter| waiter.ticket)
     }
 
     /// Whether a request was neither granted nor taken back.

@@ -29,7 +29,7 @@ fn acquire_elsewhere(
 }
 
 fn wait_for_waiters(limiter: &Limiter, count: usize) {
-    while limiter.tree.lock().waiters.len() != count {
+    while limiter.tree.lock().sleepers.len() != count {
         thread::yield_now();
     }
 }
@@ -59,7 +59,7 @@ fn waiting_threads_get_their_tokens() {
         assert_eq!(outcome.recv_timeout(TIMEOUT), Ok(true));
     }
     let waiting = global.tree.lock();
-    assert!(waiting.waiters.is_empty() && waiting.timekeeper.is_none());
+    assert!(waiting.sleepers.is_empty() && waiting.timekeeper.is_none());
 }
 
 #[test]
@@ -116,4 +116,61 @@ fn a_torrent_that_waits_holds_no_other_up() {
     assert!(waiting.try_recv().is_err());
     blocked.set_rate(None);
     assert_eq!(waiting.recv_timeout(TIMEOUT), Ok(true));
+}
+
+#[test]
+fn a_claim_waits_for_something_else_too_and_keeps_its_place() {
+    let (_global, torrent) = blocked();
+    let (other_tx, other_rx) = crossbeam_channel::unbounded();
+    let mut claim = torrent.claim(16 * 1024);
+    other_tx.send("command").unwrap();
+    assert!(matches!(
+        claim.wait(&other_rx, None),
+        Waited::Other(Ok("command"))
+    ));
+    let behind = acquire_elsewhere(&torrent, 16 * 1024, &Arc::default());
+    wait_for_waiters(&torrent, 1);
+    // Who claims does not sleep now, and the time is kept all the same.
+    torrent.set_rate(Some(1024 * KIB));
+    assert_eq!(behind.recv_timeout(TIMEOUT), Ok(true));
+    assert!(matches!(claim.wait(&other_rx, None), Waited::Granted));
+    drop(claim);
+    let waiting = torrent.tree.lock();
+    assert!(waiting.sleepers.is_empty() && waiting.timekeeper.is_none());
+}
+
+#[test]
+fn a_claim_that_is_dropped_holds_nobody_up() {
+    let global = Limiter::new(Some(KIB));
+    let claim = global.claim(1 << 30);
+    let behind = acquire_elsewhere(&global, 1, &Arc::default());
+    wait_for_waiters(&global, 1);
+    drop(claim);
+    assert_eq!(behind.recv_timeout(TIMEOUT), Ok(true));
+}
+
+#[test]
+fn a_claim_does_not_sleep_through_a_call_or_past_its_time() {
+    let (global, torrent) = blocked();
+    let mut claim = torrent.claim(1);
+    global.wake_all();
+    assert!(matches!(claim.wait(&never::<()>(), None), Waited::Woken));
+    let soon = Instant::now() + Duration::from_millis(5);
+    assert!(matches!(claim.wait(&never::<()>(), Some(soon)), Waited::Woken));
+    assert!(Instant::now() >= soon);
+}
+
+#[test]
+fn the_lowest_rate_of_a_path_counts() {
+    for (above, own, lowest) in [
+        (None, None, None),
+        (Some(7), None, Some(7)),
+        (None, Some(5), Some(5)),
+        (Some(7), Some(9), Some(7)),
+    ] {
+        let global = Limiter::new(above);
+        let torrent = Limiter::child(&global, own);
+        assert_eq!(torrent.rate(), lowest);
+        assert_eq!(torrent.is_limited(), lowest.is_some());
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::geometry::{Block, Geometry};
 use crate::peer::link::{CompletedLog, PeerCommand, PeerCounters};
-use crate::wire::message::Message;
+use crate::wire::message::{Message, PIECE_HEADER_LENGTH};
 
 /// Largest block that is served. Everybody asks for 16 KiB; some old clients asked for up to 128 KiB.
 const MAX_SERVED: u32 = 128 * 1024;
@@ -75,30 +75,39 @@ impl Outbox {
         }
     }
 
+    /// Whether messages wait, blocks aside.
+    pub(super) fn has_messages(&self) -> bool {
+        !self.control.is_empty()
+    }
+
     pub(super) fn keep_alive(&mut self) {
         self.say(&Message::KeepAlive);
     }
 
-    /// Moves the messages to `control`, which it clears first, and up to `most_blocks` uploads of together
-    /// up to `most_bytes` to `uploads`; at least one if there is any.
-    pub(super) fn take(
-        &mut self,
-        most_blocks: usize,
-        most_bytes: usize,
-        control: &mut Vec<u8>,
-        uploads: &mut Vec<Block>,
-    ) {
+    /// Moves the messages to `control`, which it clears first.
+    pub(super) fn take_messages(&mut self, control: &mut Vec<u8>) {
         control.clear();
         std::mem::swap(control, &mut self.control);
+    }
+
+    /// Moves up to `most_blocks` uploads of together up to `most_bytes` to `uploads`, which it clears first; at
+    /// least one if there is any.
+    pub(super) fn take_uploads(&mut self, most_blocks: usize, most_bytes: usize, uploads: &mut Vec<Block>) {
         uploads.clear();
-        let mut bytes = 0;
-        while let Some(block) = self.uploads.front() {
-            bytes += block.length as usize;
-            if !uploads.is_empty() && (uploads.len() >= most_blocks || bytes > most_bytes) {
+        uploads.extend(self.uploads.drain(..self.next_uploads(most_blocks, most_bytes).0));
+    }
+
+    /// How many uploads [`Self::take_uploads`] would take, and the bytes that they come to on the wire.
+    pub(super) fn next_uploads(&self, most_blocks: usize, most_bytes: usize) -> (usize, usize) {
+        let (mut count, mut bytes) = (0, 0);
+        for block in &self.uploads {
+            let more = bytes + block.length as usize;
+            if count > 0 && (count >= most_blocks || more > most_bytes) {
                 break;
             }
-            uploads.extend(self.uploads.pop_front());
+            (count, bytes) = (count + 1, more);
         }
+        (count, bytes + count * PIECE_HEADER_LENGTH)
     }
 
     /// Takes note that this many uploads are no longer queued.

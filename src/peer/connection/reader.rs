@@ -18,6 +18,10 @@ const BATCH_BLOCKS: usize = 16;
 /// Most inputs of any kind in a batch.
 const BATCH_INPUTS: usize = 256;
 
+/// Bytes that are read before they are paid for. What a peer asks of us is small: to wait in line for it
+/// behind blocks would hold up what we send, on which another limit stands.
+const MOST_OWED: usize = 16 * 1024;
+
 /// The reading half of a socket.
 pub(super) trait Inlet {
     /// Reads into the spaces, in order; 0 is the end. With `wait` it waits until something is there, or for
@@ -36,6 +40,8 @@ pub(super) struct Reader<I> {
     pub(super) download: Arc<Limiter>,
     pub(super) events: Sender<PeerBatch>,
     pub(super) patience: Patience,
+    /// Bytes that were read and not paid for.
+    pub(super) owed: usize,
 }
 
 impl<I: Inlet> Reader<I> {
@@ -99,11 +105,22 @@ impl<I: Inlet> Reader<I> {
         if count < asked || limited || is_full(inputs) {
             self.flush(inputs, now)?;
         }
-        // Paid for after the fact, as nobody knows before how much there is: at most one read is ahead.
-        if limited && !self.download.acquire(count, &self.shared.counters.closing) {
-            return Err(CloseReason::ByUs("the connection is being closed"));
+        self.pay(count, limited)
+    }
+
+    /// Waits for the rate limit. Bytes are paid for after the fact, as nobody knows before how many there are:
+    /// what is owed and one read are ahead at most.
+    fn pay(&mut self, count: usize, limited: bool) -> Result<(), CloseReason> {
+        self.owed = if limited { self.owed + count } else { 0 };
+        if self.owed < MOST_OWED {
+            return Ok(());
         }
-        Ok(())
+        let bytes = std::mem::take(&mut self.owed);
+        if self.download.acquire(bytes, &self.shared.counters.closing) {
+            Ok(())
+        } else {
+            Err(CloseReason::ByUs("the connection is being closed"))
+        }
     }
 
     fn flush(&mut self, inputs: &mut Vec<PeerInput>, at: Instant) -> Result<(), CloseReason> {

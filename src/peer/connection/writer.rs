@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::outbox::Outbox;
 use super::{BlockSource, Deadlines, Shared, reason_of};
 use crate::geometry::Block;
-use crate::net::limiter::Limiter;
+use crate::net::limiter::{Limiter, Waited};
 use crate::peer::link::{CloseReason, PeerCommand};
 use crate::wire::message::{PIECE_HEADER_LENGTH, piece_header};
 
@@ -24,8 +24,9 @@ const QUICK: Duration = Duration::from_millis(20);
 /// A batch that took more time than this is followed by a smaller one.
 const SLOW: Duration = Duration::from_millis(200);
 
-/// Bytes of messages that go out before they are paid for.
-const MOST_OWED: usize = 4 * 1024;
+/// Under a rate limit a batch takes no more than the limit lets pass in a hundredth of a second (but at least
+/// one block), so that it is soon the next peer's turn.
+const TURNS_PER_SEC: u64 = 100;
 
 /// The writing half of a socket.
 pub(super) trait Outlet {
@@ -44,8 +45,8 @@ pub(super) struct Writer<O> {
     upload: Arc<Limiter>,
     deadlines: Deadlines,
     batch: Batch,
-    /// Bytes of messages that were sent and not paid for.
-    owed: usize,
+    /// Bytes of blocks that the rate limit let pass and that were not sent.
+    paid: usize,
     last_sent: Instant,
 }
 
@@ -57,7 +58,7 @@ struct Batch {
     headers: Vec<[u8; PIECE_HEADER_LENGTH]>,
     data: Vec<u8>,
     /// How many blocks the next batch may have: as many as go out in about a tenth of a second, so that a
-    /// slow peer or a low limit does not hold a choke, a cancel or a request up for long.
+    /// slow peer does not hold a choke, a cancel or a request up for long.
     most_blocks: usize,
 }
 
@@ -83,7 +84,7 @@ impl<O: Outlet> Writer<O> {
                 most_blocks: 1,
                 ..Batch::default()
             },
-            owed: 0,
+            paid: 0,
             last_sent: Instant::now(),
         }
     }
@@ -102,19 +103,21 @@ impl<O: Outlet> Writer<O> {
     fn write_once(&mut self) -> Result<(), CloseReason> {
         self.take_commands();
         self.check_open()?;
+        let most_bytes = self.wait_for_turn()?;
+        if self.outbox.is_empty() {
+            return Ok(());
+        }
         let began = Instant::now();
         let batch = &mut self.batch;
-        self.outbox.take(
-            batch.most_blocks,
-            BATCH_BYTES,
-            &mut batch.control,
-            &mut batch.uploads,
-        );
+        self.outbox.take_messages(&mut batch.control);
+        self.outbox
+            .take_uploads(batch.most_blocks, most_bytes, &mut batch.uploads);
         batch.load(&*self.source)?;
-        self.pay()?;
+        let bytes = batch.headers.as_flattened().len() + batch.data.len();
+        self.upload.charge(bytes.saturating_sub(self.paid));
+        self.paid = self.paid.saturating_sub(bytes);
         self.send_batch()?;
-        self.last_sent = Instant::now();
-        self.batch.adapt(self.last_sent - began);
+        self.batch.adapt(began.elapsed());
         Ok(())
     }
 
@@ -140,20 +143,54 @@ impl<O: Outlet> Writer<O> {
         }
     }
 
-    /// Waits for the rate limit. Messages go out at once and are paid for with the next block: they are few,
-    /// and a request that waited behind other peers' blocks would cost us more than it saves.
-    fn pay(&mut self) -> Result<(), CloseReason> {
-        self.owed += self.batch.control.len();
-        if self.batch.uploads.is_empty() && self.owed < MOST_OWED {
-            return Ok(());
+    /// Waits until the rate limit lets the next uploads pass, and says how many bytes of them may go. Messages
+    /// go out meanwhile: they are few, and our requests, if they stood behind blocks, would hold up what we
+    /// receive, on which another limit stands.
+    fn wait_for_turn(&mut self) -> Result<usize, CloseReason> {
+        let upload = Arc::clone(&self.upload);
+        let Some(rate) = upload.rate() else {
+            self.paid = 0;
+            return Ok(BATCH_BYTES);
+        };
+        // The same for every peer, since who asks for more at a time gets more.
+        let turn = usize::try_from(rate / TURNS_PER_SEC).map_or(BATCH_BYTES, |turn| turn.min(BATCH_BYTES));
+        let mut claim = None;
+        loop {
+            if self.outbox.has_messages() {
+                self.send_messages()?;
+            }
+            let (_, bytes) = self.outbox.next_uploads(self.batch.most_blocks, turn);
+            if bytes <= self.paid {
+                return Ok(turn);
+            }
+            let lacking = bytes - self.paid;
+            let (claim, asked) = claim.get_or_insert_with(|| (upload.claim(lacking), lacking));
+            let silence_ends = self.last_sent + self.deadlines.keep_alive;
+            match claim.wait(&self.commands, Some(silence_ends)) {
+                // More may have been queued meanwhile; what has been taken back is paid for next time.
+                Waited::Granted => {
+                    self.paid += *asked;
+                    return Ok(turn.min(self.paid));
+                }
+                Waited::Other(Ok(command)) => self.outbox.apply(command),
+                Waited::Other(Err(_)) => self.shared.end(CloseReason::ByUs("it was dropped")),
+                Waited::Woken if Instant::now() >= silence_ends => self.outbox.keep_alive(),
+                Waited::Woken => {}
+            }
+            while let Ok(command) = self.commands.try_recv() {
+                self.outbox.apply(command);
+            }
+            self.check_open()?;
         }
-        let bytes = self.owed + self.batch.headers.as_flattened().len() + self.batch.data.len();
-        self.owed = 0;
-        if self.upload.acquire(bytes, &self.shared.counters.closing) {
-            Ok(())
-        } else {
-            self.check_open()
-        }
+    }
+
+    /// Sends the messages that wait, and no blocks.
+    fn send_messages(&mut self) -> Result<(), CloseReason> {
+        self.outbox.take_messages(&mut self.batch.control);
+        self.batch.uploads.clear();
+        self.batch.headers.clear();
+        self.batch.data.clear();
+        self.send_batch()
     }
 
     fn send_batch(&mut self) -> Result<(), CloseReason> {
@@ -169,6 +206,8 @@ impl<O: Outlet> Writer<O> {
             data = rest;
         }
         send_all(&mut self.outlet, &self.shared, &mut slices, self.deadlines.stall)?;
+        self.upload.charge(batch.control.len());
+        self.last_sent = Instant::now();
         let payload = batch.data.len() as u64;
         self.shared
             .counters

@@ -129,6 +129,26 @@ fn a_slow_torrent_does_not_hold_the_others_up() {
     assert_eq!(buckets.advance(start + BURST).0, [ticket]);
 }
 
+#[test]
+fn who_waits_makes_up_for_what_passed_without_waiting() {
+    let start = Instant::now();
+    let seconds = Duration::from_secs;
+    let mut buckets = Buckets::default();
+    let global = buckets.add(start, None, Some(KIB));
+    let torrent = buckets.add(start, Some(global), None);
+    buckets.charge(start, torrent, 512);
+    let ticket = buckets.reserve(torrent, 512);
+    assert_eq!(buckets.advance(start), (vec![], Some(start + seconds(1))));
+    // Never for more than a second's worth, and that is no gift to what is owed already.
+    buckets.charge(start, torrent, 1 << 40);
+    buckets.charge(start, torrent, 1);
+    assert_eq!(
+        buckets.advance(start),
+        (vec![], Some(start + Duration::from_millis(1500)))
+    );
+    assert_eq!(buckets.advance(start + seconds(2)).0, [ticket]);
+}
+
 proptest! {
     #[test]
     fn no_span_of_time_lets_more_pass_than_it_may(

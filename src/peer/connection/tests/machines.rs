@@ -126,8 +126,13 @@ fn outbox(fast: bool, uploads: &[Block]) -> (Outbox, Arc<PeerCounters>) {
 }
 
 fn taken(outbox: &mut Outbox, most_blocks: usize) -> (Vec<u8>, Vec<Block>) {
-    let (mut control, mut uploads) = (b"old".to_vec(), Vec::new());
-    outbox.take(most_blocks, 2 * BLOCK_LENGTH as usize, &mut control, &mut uploads);
+    let (mut control, mut uploads) = (b"old".to_vec(), vec![block(9, 9, 9)]);
+    let most_bytes = 2 * BLOCK_LENGTH as usize;
+    let (count, bytes) = outbox.next_uploads(most_blocks, most_bytes);
+    outbox.take_messages(&mut control);
+    outbox.take_uploads(most_blocks, most_bytes, &mut uploads);
+    let on_the_wire: usize = uploads.iter().map(|block| piece_message(*block).len()).sum();
+    assert_eq!((count, bytes), (uploads.len(), on_the_wire));
     (control, uploads)
 }
 

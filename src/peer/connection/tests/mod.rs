@@ -454,7 +454,9 @@ fn closing_wakes_both_threads_wherever_they_wait() {
         ..Plan::default()
     }
     .start();
-    rig.theirs.write_all(&bytes_of(&[Message::Unchoke])).unwrap();
+    rig.theirs
+        .write_all(&piece_message(block(0, 0, BLOCK_LENGTH)))
+        .unwrap();
     rig.ours.send(PeerCommand::Upload(block(0, 0, 1)));
     let batch = rig.batches.recv_timeout(PATIENCE).unwrap();
     assert_eq!(batch.inputs.len(), 1, "what was read is not held back");
@@ -474,14 +476,83 @@ fn the_threads_end_when_nobody_listens_any_more() {
 }
 
 #[test]
-fn messages_go_out_without_tokens_and_blocks_wait_for_them() {
+fn messages_pass_blocks_that_wait_for_tokens() {
     let mut rig = Plan {
         upload: Some(0),
         ..Plan::default()
     }
     .start();
-    rig.ours
-        .send(PeerCommand::Send(vec![Message::Unchoke, Message::Have(1)]));
-    rig.expect_sent(&bytes_of(&[Message::Unchoke, Message::Have(1)]));
+    rig.ours.send(PeerCommand::Send(vec![Message::Unchoke]));
+    rig.expect_sent(&bytes_of(&[Message::Unchoke]));
+    let blocks = [block(0, 0, BLOCK_LENGTH), block(1, 0, BLOCK_LENGTH)];
+    blocks
+        .iter()
+        .for_each(|block| rig.ours.send(PeerCommand::Upload(*block)));
+    let request = Message::Request(block(2, 0, BLOCK_LENGTH));
+    rig.ours.send(PeerCommand::Send(vec![request.clone()]));
+    rig.expect_sent(&bytes_of(&[request]));
+    // What waits for tokens can still be taken back.
+    rig.ours.send(PeerCommand::CancelUpload(blocks[1]));
+    rig.expect_sent(&bytes_of(&[Message::RejectRequest(blocks[1])]));
+    assert_eq!(queued(&rig.ours), 1);
+    rig.ours.send(PeerCommand::Choke);
+    rig.expect_sent(&bytes_of(&[Message::Choke, Message::RejectRequest(blocks[0])]));
+    assert_eq!(queued(&rig.ours), 0);
+    rig.end();
+}
+
+#[test]
+fn a_wait_for_tokens_is_filled_with_keep_alives() {
+    let deadlines = Deadlines {
+        keep_alive: Duration::from_millis(5),
+        ..Deadlines::default()
+    };
+    let mut rig = Plan {
+        upload: Some(0),
+        deadlines,
+        ..Plan::default()
+    }
+    .start();
+    rig.ours.send(PeerCommand::Upload(block(0, 0, 1)));
+    rig.expect_sent(&[0; 12]);
+    rig.end();
+}
+
+#[test]
+fn blocks_go_out_under_a_limit_and_count_against_it() {
+    let mut rig = Plan {
+        upload: Some(64 * 1024 * 1024),
+        ..Plan::default()
+    }
+    .start();
+    let blocks: Vec<Block> = (0..64)
+        .map(|n| block(n / 16, n % 16 * BLOCK_LENGTH, BLOCK_LENGTH))
+        .filter(|block| block.piece.0 < 3)
+        .collect();
+    blocks
+        .iter()
+        .for_each(|block| rig.ours.send(PeerCommand::Upload(*block)));
+    blocks
+        .iter()
+        .for_each(|block| rig.expect_sent(&piece_message(*block)));
+    rig.end();
+}
+
+#[test]
+fn what_a_peer_asks_for_is_heard_without_tokens() {
+    let mut rig = Plan {
+        download: Some(0),
+        ..Plan::default()
+    }
+    .start();
+    for _ in 0..3 {
+        let request = Message::Request(block(2, 0, BLOCK_LENGTH));
+        rig.theirs.write_all(&bytes_of(&[request])).unwrap();
+        let batch = rig.batches.recv_timeout(PATIENCE).unwrap();
+        assert!(
+            matches!(&batch.inputs[..], [PeerInput::Message(Message::Request(_))]),
+            "{batch:?}"
+        );
+    }
     rig.end();
 }
