@@ -51,7 +51,10 @@ pub enum SocketError {
         source: io::Error,
     },
     /// The address that everything is bound to is not one of this machine's.
-    #[error("this machine does not have the address {address} that network.bind names, so nothing is sent")]
+    #[error(
+        "this machine does not have the address {address} that network.bind names, so nothing is sent; bring \
+         up the interface that has it, or change network.bind"
+    )]
     NoAddress {
         /// The address.
         address: IpAddr,
