@@ -199,16 +199,38 @@ fn verify_says_what_is_wrong_file_by_file() {
 #[test]
 fn failures_are_one_sentence_and_status_1() {
     let home = Home::new();
+    home.holiday();
     fs::write(home.path().join("page.torrent"), "<!doctype html><html></html>").unwrap();
     fs::write(home.path().join("bad.toml"), "[network]\nport = 70000\n").unwrap();
-    let cases: [(&[&str], &str); 6] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["show", "absent.torrent"], "absent.torrent"),
         (&["show", "page.torrent"], "web page"),
         (
             &["show", "magnet:?xt=urn:btih:0123"],
             "magnet links cannot be opened yet",
         ),
+        (
+            &["show", "https://a.example/x.torrent"],
+            "download the .torrent file first",
+        ),
+        (&["show", "holiday"], "`dtorrent-cli create holiday` makes one"),
+        (
+            &["verify", "holiday.torrent", "--dir", "absent"],
+            "there is no folder absent; --dir names the one in which holiday lies",
+        ),
+        (
+            &["seed", "holiday.torrent", "--dir", "holiday"],
+            "--dir names the folder in which holiday lies",
+        ),
         (&["create", "absent"], "cannot read absent"),
+        (
+            &["create", "holiday", "-o", "holiday"],
+            "give --output the name of the .torrent",
+        ),
+        (
+            &["create", "holiday", "-o", "absent/x.torrent"],
+            "there is no folder absent; make it",
+        ),
         (
             &["create", ".", "--tracker", "a.example"],
             "\"a.example\" is not a URL of a tracker",

@@ -104,7 +104,7 @@ pub enum CreateError {
     #[error("stopped before the torrent was complete")]
     Cancelled,
     /// The output is there already and was not to be replaced.
-    #[error("{} exists already and was left as it is", .0.display())]
+    #[error("{} exists already and was left as it is; choose another name", .0.display())]
     Exists(PathBuf),
     /// The output cannot be written.
     #[error("cannot write {}: {source}", path.display())]

@@ -1,10 +1,10 @@
 //! `dtorrent-cli create`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
-use dtorrent::create::{CreateOptions, Existing, create, save};
+use dtorrent::create::{CreateError, CreateOptions, Existing, create, save};
 use indicatif::BinaryBytes;
 
 use crate::output::{printable, say};
@@ -56,8 +56,12 @@ pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
         comment: args.comment.clone(),
         private: args.private,
     };
+    let expected = args.output.clone().or_else(|| default_output(&args.path));
+    if let Some(output) = &expected {
+        check_output(output)?;
+    }
     let progress = Progress::new(false);
-    let hashed = |done, total| progress.set(done, total, format!("hashed of {}", BinaryBytes(total)));
+    let hashed = |done, total| progress.set(done, total, format!("of {} hashed", BinaryBytes(total)));
     let metainfo = create(&options, hashed, stop.as_atomic())?;
     drop(progress);
 
@@ -65,6 +69,7 @@ pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
         Some(output) => output.clone(),
         None => PathBuf::from(format!("{}.torrent", metainfo.info.name)),
     };
+    // What was checked above may have changed since.
     save(&metainfo, &output, Existing::Keep).context("the torrent was not saved")?;
     log::info!("{}: created {}", metainfo.info.info_hash, output.display());
     let geometry = metainfo.info.geometry;
@@ -76,4 +81,32 @@ pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
         BinaryBytes(u64::from(geometry.piece_length())),
     ))?;
     say(format_args!("info-hash {}", metainfo.info.info_hash))
+}
+
+/// Where the torrent of `path` goes if nothing was said; `None` if only its creation will tell (`create ..`).
+fn default_output(path: &Path) -> Option<PathBuf> {
+    let mut name = path.file_name()?.to_owned();
+    name.push(".torrent");
+    Some(name.into())
+}
+
+/// Looks whether the torrent can be saved, before hours go into hashing.
+fn check_output(output: &Path) -> Result<()> {
+    if output.is_dir() {
+        bail!(
+            "{} is a folder; give --output the name of the .torrent, too",
+            output.display()
+        );
+    }
+    if output.symlink_metadata().is_ok() {
+        return Err(CreateError::Exists(output.to_owned())).context("nothing was created");
+    }
+    match output.parent() {
+        Some(folder) if folder != Path::new("") && !folder.is_dir() => bail!(
+            "cannot write {}: there is no folder {}; make it, or choose another one with --output",
+            output.display(),
+            folder.display()
+        ),
+        _ => Ok(()),
+    }
 }

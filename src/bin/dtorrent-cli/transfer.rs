@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -154,11 +155,20 @@ fn check_presence(metainfo: &Metainfo, dir: &Path) -> Result<()> {
             .path
             .iter()
             .fold(dir.to_owned(), |path, component| path.join(component));
-        let found =
-            fs::metadata(&path).with_context(|| format!("cannot seed: {} is not there", path.display()))?;
+        let found = match fs::metadata(&path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
+                "cannot seed: {} is not there; --dir names the folder in which {} lies",
+                path.display(),
+                printable(&metainfo.info.name)
+            ),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot seed: cannot look at {}", path.display()));
+            }
+        };
         if found.len() < file.length {
             bail!(
-                "cannot seed: {} has {} of {} bytes",
+                "cannot seed: {} has {} of {} bytes; fetch the rest with `dtorrent-cli download`",
                 path.display(),
                 found.len(),
                 file.length
@@ -235,12 +245,14 @@ impl<'c> Transfer<'c> {
                 Ok(EngineEvent::Snapshot(snapshot)) if !admitted => {
                     // The first one: only now it is known what the state folder holds already.
                     self.admit(engine, &snapshot, peers, trust_data)?;
+                    face.learn(&snapshot);
                     admitted = true;
                 }
                 Ok(EngineEvent::Snapshot(snapshot)) => {
                     let news = goal.on_snapshot(&snapshot);
                     face.show(&snapshot, &goal, &news)?;
                 }
+                Ok(EngineEvent::Added(id)) => face.known.push(id),
                 Ok(EngineEvent::Failed { info_hash, message }) => {
                     // What is on the list says by its own state whether it can go on.
                     if !info_hash.is_some_and(|id| face.knows(id)) {
@@ -253,7 +265,7 @@ impl<'c> Transfer<'c> {
                 }
                 Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             }
-            self.reload(engine, log);
+            self.reload(engine, log, &face);
         }
         drop(face);
         self.verdict(&goal)
@@ -297,7 +309,7 @@ impl<'c> Transfer<'c> {
     }
 
     /// Takes over an edit of the settings; the command line stays above them.
-    fn reload(&mut self, engine: &EngineHandle, log: &Logger) {
+    fn reload(&mut self, engine: &EngineHandle, log: &Logger, face: &Face) {
         let edited = self.watcher.poll(Instant::now()).map(|edited| {
             let mut config = edited?;
             self.common.override_in(&mut config)?;
@@ -310,7 +322,11 @@ impl<'c> Transfer<'c> {
                 engine.send(EngineCommand::Configure(Box::new(config.clone())));
                 self.config = config;
             }
-            Some(Err(error)) => log::error!("the edited settings were not taken over: {error:#}"),
+            Some(Err(error)) => {
+                let message = format!("the edited settings were not taken over: {error}");
+                log::error!("{message}");
+                face.note(|| complain(message));
+            }
             None => {}
         }
     }
@@ -348,7 +364,15 @@ impl Face {
         }
     }
 
-    /// Whether the torrent was in the last snapshot.
+    fn learn(&mut self, snapshot: &EngineSnapshot) {
+        self.known = snapshot
+            .torrents
+            .iter()
+            .map(|torrent| torrent.info_hash)
+            .collect();
+    }
+
+    /// Whether the torrent is on the engine's list.
     fn knows(&self, id: InfoHash) -> bool {
         self.known.contains(&id)
     }
@@ -361,11 +385,7 @@ impl Face {
     }
 
     fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
-        self.known = snapshot
-            .torrents
-            .iter()
-            .map(|torrent| torrent.info_hash)
-            .collect();
+        self.learn(snapshot);
         if self.problem != snapshot.network_problem {
             self.problem.clone_from(&snapshot.network_problem);
             if let Some(problem) = &self.problem {

@@ -31,7 +31,7 @@ pub(crate) struct VerifyArgs {
     /// The .torrent
     #[arg(value_name = "FILE")]
     torrent: PathBuf,
-    /// The folder that holds the torrent's file, or the folder of its files
+    /// The folder in which the torrent's file or folder lies
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
     /// Print JSON
@@ -81,6 +81,13 @@ enum FileState {
 pub(crate) fn run(args: &VerifyArgs, common: &Common) -> Result<()> {
     let _log = common.start_log_if_asked()?;
     let metainfo = torrent_file::read(&args.torrent)?;
+    if !args.dir.is_dir() {
+        bail!(
+            "there is no folder {}; --dir names the one in which {} lies",
+            args.dir.display(),
+            printable(&metainfo.info.name)
+        );
+    }
     let stop = StopFlag::install()?;
     let layout = Layout::new(&metainfo.info);
     let cache = Arc::new(FileCache::new(Config::default().memory.open_files));
@@ -131,7 +138,7 @@ fn hash(info: &Info, storage: &Storage, stop: &StopFlag, quiet: bool) -> Result<
         progress.set(
             done,
             geometry.total_length(),
-            format!("checked of {}", BinaryBytes(geometry.total_length())),
+            format!("of {} checked", BinaryBytes(geometry.total_length())),
         );
     };
     if !hash_pieces(geometry, all_cores(), read, on_piece, stop.as_atomic()) {
