@@ -5,7 +5,11 @@
 //! | `record` | what goes in and comes out |
 //! | `version` | versions of entries and the hybrid clock that makes them |
 //! | `digest` | fingerprints that tell whether two nodes hold the same |
-//! | `shard` | the store itself |
+//! | `entry` | entries as they lie in memory |
+//! | `peers`, `one`, `table` | the peers of a family, one swarm, all swarms of a shard |
+//! | `ranges`, `books` | arcs held, their fingerprints, the figures |
+//! | `hash` | the keyed hash of the tables |
+//! | `shard` | the store itself: the calls |
 //!
 //! A node has [`SHARDS`] shards, each with the swarms whose info-hash ends in its own four bits. Shards know
 //! nothing of each other, so threads may work on different ones at once.
@@ -23,14 +27,23 @@
 //! [`Shard::swarm_digests`] of those that differ, then exchanges [`Shard::records`] and [`Shard::downloads`] of the
 //! swarms that differ, both ways.
 
+mod books;
 mod digest;
+mod entry;
+mod hash;
+mod one;
+mod peers;
+mod ranges;
 mod record;
 mod shard;
+mod table;
 mod version;
 
+pub use books::Stats;
 pub use digest::BucketDigest;
+pub use ranges::Held;
 pub use record::{Downloads, Families, Forgotten, PeerAnnounce, PeerState, Record, Seconds, canonical};
-pub use shard::{Announced, Full, Held, Settings, Shard, Stats};
+pub use shard::{Announced, Full, Settings, Shard};
 pub use version::{HybridClock, Version};
 
 use crate::id::InfoHash;

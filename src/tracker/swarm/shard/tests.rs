@@ -1,7 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::*;
+use crate::id::RingId;
 
 const SETTINGS: Settings = Settings {
     node: 1,
@@ -127,6 +128,45 @@ fn no_more_are_chosen_than_wanted_and_all_get_their_turn() {
         all.extend(out);
     }
     assert_eq!(all.len(), 40);
+}
+
+#[test]
+fn in_a_large_swarm_each_is_chosen_as_often() {
+    let mut shard = owner(SETTINGS);
+    for number in 0..1_200 {
+        // A third of them has IPv6; each tenth is a tombstone.
+        let ip = if number % 3 == 0 {
+            "[2001:db8::1]"
+        } else {
+            "10.0.0.1"
+        };
+        let state = if number % 10 == 0 {
+            PeerState::Stopped
+        } else {
+            PeerState::Leech
+        };
+        let announce = from(&format!("{ip}:{}", 1_000 + number), state);
+        shard
+            .announce(START, version(number + 1), &announce)
+            .expect("room");
+    }
+    let asker = PeerAnnounce {
+        limit: 50,
+        ..from("10.0.0.1:9", PeerState::Seed)
+    };
+    let mut rng = fastrand::Rng::with_seed(3);
+    let mut times = BTreeMap::<SocketAddr, u32>::new();
+    for _ in 0..2_160 {
+        let mut out = Vec::new();
+        shard.choose(START, &asker, &mut rng, &mut out);
+        assert_eq!(out.len(), 50);
+        out.into_iter()
+            .for_each(|peer| *times.entry(peer).or_default() += 1);
+    }
+    // Each of 1,080 is expected 100 times, with a standard deviation of about 10.
+    assert_eq!(times.len(), 1_080);
+    let odd = times.iter().find(|&(_, &times)| !(50..150).contains(&times));
+    assert_eq!(odd, None);
 }
 
 #[test]
