@@ -19,9 +19,9 @@ pub struct Stats {
     pub seeds: usize,
     /// Tombstones.
     pub tombstones: usize,
-    /// Announces refused since the start because of [`Settings::max_swarms`].
+    /// Announces refused since the start because of [`super::Settings::max_swarms`].
     pub refused_swarms: u64,
-    /// Announces refused since the start because of [`Settings::max_peers`].
+    /// Announces refused since the start because of [`super::Settings::max_peers`].
     pub refused_peers: u64,
     /// Entries that ended unheard of since the start, tombstones included.
     pub expired: u64,
