@@ -100,6 +100,12 @@ impl Storage {
         self.root_lock().clone()
     }
 
+    /// Closes all files, so that a disk can be unmounted while nothing is done with them. They are opened again
+    /// when they are needed.
+    pub fn close_files(&self) {
+        self.cache.forget(self.owner);
+    }
+
     /// Reads `buffer.len()` bytes from byte `begin` of a piece. Whether they are right is not looked at:
     /// callers know which pieces are verified.
     ///

@@ -192,6 +192,7 @@ impl Downloader {
         // Readers may still wait for room in the channel of batches; without its receiver they end.
         drop(inputs);
         self.leaving.drain(..).for_each(Connection::join);
+        self.storage.close_files();
         self.report(TorrentReport::Ended(self.torrent.parked(self.safe.clone())));
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use dtorrent::engine::api::{EngineCommand, TorrentState};
 use tempfile::tempdir;
@@ -34,7 +34,9 @@ impl Mounted {
 
 impl Drop for Mounted {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+        let mut unmount = Command::new("umount");
+        // A test may have unmounted it already.
+        let _ = unmount.arg("--lazy").arg(&self.0).stderr(Stdio::null()).status();
     }
 }
 
@@ -77,6 +79,13 @@ fn a_full_disk_holds_up_one_torrent_until_there_is_room() {
         matches!(event, dtorrent::engine::api::EngineEvent::Failed { info_hash, .. } if *info_hash == Some(large.id()))
     });
     assert_eq!(told.count(), 1, "once, and not at each attempt");
+
+    // What stands still holds no file: its disk can be taken away.
+    leech.send(EngineCommand::Pause(large.id()));
+    leech.wait_for("the files to be closed", |_| {
+        let unmounted = Command::new("umount").arg(&small).status();
+        unmounted.is_ok_and(|status| status.success())
+    });
 }
 
 #[test]
