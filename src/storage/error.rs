@@ -13,7 +13,7 @@ use crate::size::Size;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StorageError {
     /// The file system took no more bytes, or a quota was reached.
-    #[error("the disk is full: {} could not be written; free some space, and the download goes on", .path.display())]
+    #[error("the disk is full: {} could not be written; free some space", .path.display())]
     DiskFull {
         /// The file.
         path: PathBuf,
@@ -34,8 +34,8 @@ pub enum StorageError {
     },
     /// Nothing can be written there.
     #[error(
-        "could not {action} {}: its file system is read-only; make it writable (one that became so by itself \
-         may have failed, and the system's log says why), or move the torrent to another folder", .path.display()
+        "could not {action} {}: its file system is read-only; make it writable, or move the torrent to another \
+         folder", .path.display()
     )]
     ReadOnly {
         /// What was tried, as a verb.
