@@ -44,7 +44,7 @@ impl MainWindow {
         self.add_plain_action("open", |window| {
             glib::spawn_future_local(async move { window.choose_files().await });
         });
-        self.add_plain_action("create", |window| CreateDialog::new(&window).present());
+        self.add_plain_action("create", |window| window.create());
         self.add_plain_action("paste", |window| {
             glib::spawn_future_local(async move { window.paste().await });
         });
@@ -154,6 +154,14 @@ impl MainWindow {
                 window.show_list();
             }
         });
+    }
+
+    fn create(&self) {
+        let window = self.downgrade();
+        let dialog = CreateDialog::new(self, move |torrent| {
+            window.upgrade().inspect(|window| window.add_torrent(torrent));
+        });
+        dialog.present();
     }
 
     async fn choose_files(&self) {

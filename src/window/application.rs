@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
+use async_channel::Receiver;
 use dtorrent::config::{Config, LogConfig};
 use dtorrent::engine::EngineSetup;
-use dtorrent::engine::api::EngineCommand;
+use dtorrent::engine::api::{EngineCommand, EngineEvent};
 use dtorrent::logging::Logger;
 use gtk::{gio, glib};
 
@@ -136,7 +137,26 @@ impl Application {
         .map_err(|error| error.to_string())?;
         // This runs once, when the program starts.
         let _ = imp.link.set(link.clone());
-        Ok(MainWindow::new(self, link, arrivals))
+        self.listen(arrivals.events);
+        Ok(MainWindow::new(self, link, arrivals.states))
+    }
+
+    /// Takes what the engine tells of itself, and shows the window the rest.
+    fn listen(&self, events: Receiver<EngineEvent>) {
+        let app = self.downgrade();
+        glib::spawn_future_local(async move {
+            while let Ok(event) = events.recv().await {
+                let Some(app) = app.upgrade() else { return };
+                match event {
+                    EngineEvent::Configured(config) => app.configure_log(&config.log),
+                    EngineEvent::Stopped => app.end(),
+                    event => {
+                        let window = app.imp().window.upgrade();
+                        window.inspect(|window| window.show_event(event));
+                    }
+                }
+            }
+        });
     }
 
     /// Says why there is no program, on the terminal and on the screen, and ends.
@@ -162,7 +182,6 @@ impl Application {
         self.add_plain_action("about", |app| app.show_about());
         self.add_plain_action("quit", |app| app.shut_down());
         self.add_plain_action("shut-down", |app| app.shut_down());
-        self.add_plain_action("stopped", |app| app.end());
         for (action, keys) in ACCELERATORS {
             self.set_accels_for_action(action, keys);
         }
@@ -226,7 +245,7 @@ impl Application {
     }
 
     /// Takes over edited settings of the log.
-    pub(super) fn configure_log(&self, config: &LogConfig) {
+    fn configure_log(&self, config: &LogConfig) {
         if let Some(logger) = &*self.imp().logger.borrow() {
             logger.configure(config);
         }

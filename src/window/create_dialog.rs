@@ -1,6 +1,6 @@
 //! The dialog that makes a torrent, `ui/create_dialog.ui`. Layer 4.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,8 +12,10 @@ use dtorrent::metainfo::Metainfo;
 use gtk::{gdk, gio, glib};
 
 use super::creation::{self, Creation, Creator};
-use super::main_window::MainWindow;
 use super::words;
+
+/// Called with the torrent that was made, to be added.
+type OnCreated = Box<dyn Fn(AddTorrent)>;
 
 /// Piece lengths to choose from: [`MIN_PIECE_LENGTH`] and its doubles, so many of them (to 16 MiB).
 const PIECE_LENGTHS: u32 = 11;
@@ -21,7 +23,7 @@ const PIECE_LENGTHS: u32 = 11;
 mod imp {
     use super::*;
 
-    #[derive(Debug, Default, gtk::CompositeTemplate)]
+    #[derive(Default, gtk::CompositeTemplate)]
     #[template(resource = "/io/github/dtorrent/DTorrent/create_dialog.ui")]
     pub(crate) struct CreateDialog {
         #[template_child]
@@ -50,7 +52,7 @@ mod imp {
         pub(super) progress: TemplateChild<gtk::ProgressBar>,
         pub(super) source: RefCell<Option<PathBuf>>,
         pub(super) creator: RefCell<Option<Creator>>,
-        pub(super) parent: glib::WeakRef<MainWindow>,
+        pub(super) on_created: OnceCell<OnCreated>,
     }
 
     #[glib::object_subclass]
@@ -101,9 +103,10 @@ glib::wrapper! {
 }
 
 impl CreateDialog {
-    pub(crate) fn new(parent: &MainWindow) -> Self {
+    pub(crate) fn new(parent: &impl IsA<gtk::Window>, on_created: impl Fn(AddTorrent) + 'static) -> Self {
         let dialog: Self = glib::Object::builder().property("transient-for", parent).build();
-        dialog.imp().parent.set(Some(parent));
+        // A dialog that was just made has no callback yet.
+        let _ = dialog.imp().on_created.set(Box::new(on_created));
         dialog
     }
 
@@ -234,8 +237,8 @@ impl CreateDialog {
         if self.imp().creator.take().is_none() {
             return;
         }
-        if let Some(window) = self.imp().parent.upgrade() {
-            window.add_torrent(AddTorrent {
+        if let Some(on_created) = self.imp().on_created.get() {
+            on_created(AddTorrent {
                 metainfo,
                 folder: source.parent().map(Path::to_owned),
                 paused: false,

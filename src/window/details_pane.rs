@@ -11,6 +11,7 @@ use gtk::glib;
 use super::engine_link::EngineLink;
 use super::general_page::GeneralPage;
 use super::statistics_page::StatisticsPage;
+use super::template::{set_text, template_class};
 use super::words;
 
 mod imp {
@@ -42,30 +43,8 @@ mod imp {
         pub(super) summary: RefCell<Option<TorrentSummary>>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for DetailsPane {
-        const NAME: &'static str = "DtDetailsPane";
-        type Type = super::DetailsPane;
-        type ParentType = adw::Bin;
+    template_class!(DetailsPane is "DtDetailsPane", a adw::Bin, with GeneralPage, with StatisticsPage);
 
-        fn class_init(class: &mut Self::Class) {
-            GeneralPage::ensure_type();
-            StatisticsPage::ensure_type();
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for DetailsPane {
-        fn dispose(&self) {
-            self.dispose_template();
-        }
-    }
-
-    impl WidgetImpl for DetailsPane {}
     impl BinImpl for DetailsPane {}
 }
 
@@ -150,12 +129,8 @@ impl DetailsPane {
             .and_then(|summary| summary.error.as_deref())
             .map(words::sentence);
         let failed = summary.is_some_and(|summary| summary.state == TorrentState::Failed);
-        if let Some(problem) = problem
-            .as_ref()
-            .filter(|problem| imp.problem.label() != **problem)
-        {
-            imp.problem.set_label(problem);
-        }
+        // The text goes with the problem: a bar that is put away can still be read aloud.
+        set_text(&imp.problem, problem.as_deref().unwrap_or_default());
         let kind = if failed {
             gtk::MessageType::Error
         } else {

@@ -21,10 +21,16 @@ pub(crate) struct EngineLink {
 /// What comes from the engine, for loops on the GTK thread.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
-    pub(crate) snapshots: Receiver<Arc<EngineSnapshot>>,
-    pub(crate) details: Receiver<Arc<TorrentDetails>>,
+    pub(crate) states: States,
     /// Everything else.
     pub(crate) events: Receiver<EngineEvent>,
+}
+
+/// How things stand, the latest of each.
+#[derive(Debug)]
+pub(crate) struct States {
+    pub(crate) snapshots: Receiver<Arc<EngineSnapshot>>,
+    pub(crate) details: Receiver<Arc<TorrentDetails>>,
 }
 
 /// The engine's ends of the channels.
@@ -46,8 +52,10 @@ pub(crate) fn channels() -> (Departures, Arrivals) {
         events,
     };
     let arrivals = Arrivals {
-        snapshots: snapshots_rx,
-        details: details_rx,
+        states: States {
+            snapshots: snapshots_rx,
+            details: details_rx,
+        },
         events: events_rx,
     };
     (departures, arrivals)
@@ -107,12 +115,13 @@ mod tests {
         }
         assert_eq!(
             arrivals
+                .states
                 .snapshots
                 .try_recv()
                 .map(|snapshot| snapshot.download_rate),
             Ok(3)
         );
-        assert!(arrivals.snapshots.is_empty());
+        assert!(arrivals.states.snapshots.is_empty());
         assert_eq!(arrivals.events.len(), 3);
     }
 }

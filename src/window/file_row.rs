@@ -9,6 +9,7 @@ use gtk::subclass::prelude::*;
 use gtk::{gio, glib};
 
 use super::file_node::FileNode;
+use super::template::{bind, template_class};
 use super::words;
 
 /// Called with the node and the priority that a person chose for it.
@@ -37,43 +38,23 @@ mod imp {
         pub(super) on_priority: OnceCell<OnPriority>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for FileRow {
-        const NAME: &'static str = "DtFileRow";
-        type Type = super::FileRow;
-        type ParentType = gtk::Box;
+    template_class!(FileRow is "DtFileRow", a gtk::Box, then set_up);
 
-        fn class_init(class: &mut Self::Class) {
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for FileRow {
-        fn constructed(&self) {
-            self.parent_constructed();
-            let bind = |property, target: &gtk::Widget, to| {
-                self.bindings.bind(property, target, to).sync_create().build();
-            };
-            bind("name", self.name.upcast_ref(), "label");
-            bind("name", self.name.upcast_ref(), "tooltip-text");
-            bind("status", self.status.upcast_ref(), "label");
-            bind("priority", self.priority.upcast_ref(), "label");
-            self.add_actions();
-        }
-
-        fn dispose(&self) {
-            self.dispose_template();
-        }
-    }
-
-    impl WidgetImpl for FileRow {}
     impl BoxImpl for FileRow {}
 
     impl FileRow {
+        fn set_up(&self) {
+            let name = self.name.upcast_ref();
+            let shown = [
+                ("name", name, "label"),
+                ("name", name, "tooltip-text"),
+                ("status", self.status.upcast_ref(), "label"),
+                ("priority", self.priority.upcast_ref(), "label"),
+            ];
+            bind(&self.bindings, &shown);
+            self.add_actions();
+        }
+
         pub(super) fn set_source(&self, node: Option<&FileNode>) {
             self.bindings.set_source(node);
             if let Some(node) = node {

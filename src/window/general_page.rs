@@ -15,6 +15,7 @@ use super::file_node::{FileNode, FileTree};
 use super::file_row::FileRow;
 use super::piece_bar::PieceBar;
 use super::property_row::PropertyRow;
+use super::template::{row_factory, set_text, template_class};
 use super::tracker_row::TrackerRow;
 use super::words;
 
@@ -91,35 +92,27 @@ mod imp {
         pub(super) tracker_rows: RefCell<Vec<TrackerRow>>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for GeneralPage {
-        const NAME: &'static str = "DtGeneralPage";
-        type Type = super::GeneralPage;
-        type ParentType = adw::Bin;
+    template_class!(
+        GeneralPage is "DtGeneralPage", a adw::Bin, with PieceBar, with PropertyRow, then set_up_files
+    );
 
-        fn class_init(class: &mut Self::Class) {
-            PieceBar::ensure_type();
-            PropertyRow::ensure_type();
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for GeneralPage {
-        fn constructed(&self) {
-            self.parent_constructed();
-            self.obj().set_up_files();
-        }
-
-        fn dispose(&self) {
-            self.dispose_template();
+    impl GeneralPage {
+        fn set_up_files(&self) {
+            let page = self.obj().downgrade();
+            let make = move |item: &gtk::ListItem| {
+                item.set_activatable(false);
+                let page = page.clone();
+                FileRow::new(move |node, priority| {
+                    if let Some(page) = page.upgrade() {
+                        page.set_priority(node, priority);
+                    }
+                })
+            };
+            self.files
+                .set_factory(Some(&row_factory(make, FileRow::set_tree_row)));
         }
     }
 
-    impl WidgetImpl for GeneralPage {}
     impl BinImpl for GeneralPage {}
 }
 
@@ -135,41 +128,10 @@ impl GeneralPage {
         let _ = self.imp().link.set(link);
     }
 
-    fn set_up_files(&self) {
-        let factory = gtk::SignalListItemFactory::new();
-        let page = self.downgrade();
-        factory.connect_setup(move |_, item| {
-            let page = page.clone();
-            let row = FileRow::new(move |node, priority| {
-                if let Some(page) = page.upgrade() {
-                    page.set_priority(node, priority);
-                }
-            });
-            if let Some(item) = item.downcast_ref::<gtk::ListItem>() {
-                item.set_activatable(false);
-                item.set_child(Some(&row));
-            }
-        });
-        let show = |item: &glib::Object, bound: bool| {
-            let Some(item) = item.downcast_ref::<gtk::ListItem>() else {
-                return;
-            };
-            let tree_row = item.item().and_downcast::<gtk::TreeListRow>().filter(|_| bound);
-            if let Some(row) = item.child().and_downcast::<FileRow>() {
-                row.set_tree_row(tree_row.as_ref());
-            }
-        };
-        factory.connect_bind(move |_, item| show(item, true));
-        factory.connect_unbind(move |_, item| show(item, false));
-        self.imp().files.set_factory(Some(&factory));
-    }
-
     /// Shows what the list knows already; the details follow.
     pub(crate) fn set_summary(&self, summary: &TorrentSummary) {
         let imp = self.imp();
-        if imp.name.label() != summary.name {
-            imp.name.set_label(&summary.name);
-        }
+        set_text(&imp.name, &summary.name);
         imp.state_icon
             .set_icon_name(Some(words::state_icon(summary.state)));
         imp.state.set_label(words::state(summary));

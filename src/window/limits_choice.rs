@@ -6,6 +6,7 @@ use dtorrent::engine::api::TorrentSummary;
 use gtk::glib;
 
 use super::question;
+use super::template::template_class;
 
 /// Limits of one torrent in KiB/s; 0: none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,28 +27,8 @@ mod imp {
         pub(super) upload: TemplateChild<gtk::SpinButton>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for LimitsChoice {
-        const NAME: &'static str = "DtLimitsChoice";
-        type Type = super::LimitsChoice;
-        type ParentType = gtk::Box;
+    template_class!(LimitsChoice is "DtLimitsChoice", a gtk::Box);
 
-        fn class_init(class: &mut Self::Class) {
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for LimitsChoice {
-        fn dispose(&self) {
-            self.dispose_template();
-        }
-    }
-
-    impl WidgetImpl for LimitsChoice {}
     impl BoxImpl for LimitsChoice {}
 }
 

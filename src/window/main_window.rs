@@ -14,10 +14,10 @@ use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
 use gtk::{gio, glib};
 
-use super::application::Application;
 use super::details_pane::DetailsPane;
-use super::engine_link::{Arrivals, EngineLink};
+use super::engine_link::{EngineLink, States};
 use super::store::KeyedStore;
+use super::template::set_text;
 use super::torrent_files::{self, Handed};
 use super::torrent_object::TorrentObject;
 use super::{torrent_list, words};
@@ -125,12 +125,12 @@ glib::wrapper! {
 
 impl MainWindow {
     /// A window onto the engine at the other end of `link`.
-    pub(crate) fn new(app: &impl IsA<gtk::Application>, link: EngineLink, arrivals: Arrivals) -> Self {
+    pub(crate) fn new(app: &impl IsA<gtk::Application>, link: EngineLink, states: States) -> Self {
         let window: Self = glib::Object::builder().property("application", app).build();
         window.imp().details.set_link(link.clone());
         // The window was made in the line above.
         let _ = window.imp().link.set(link);
-        window.listen(arrivals);
+        window.listen(states);
         window.choose_changed();
         window
     }
@@ -161,26 +161,19 @@ impl MainWindow {
         self.imp().torrents.borrow().store().iter().flatten().collect()
     }
 
-    fn listen(&self, arrivals: Arrivals) {
+    fn listen(&self, states: States) {
         let window = self.downgrade();
         glib::spawn_future_local(async move {
-            while let Ok(snapshot) = arrivals.snapshots.recv().await {
+            while let Ok(snapshot) = states.snapshots.recv().await {
                 let Some(window) = window.upgrade() else { return };
                 window.show_snapshot(&snapshot);
             }
         });
         let window = self.downgrade();
         glib::spawn_future_local(async move {
-            while let Ok(details) = arrivals.details.recv().await {
+            while let Ok(details) = states.details.recv().await {
                 let Some(window) = window.upgrade() else { return };
                 window.show_details(details);
-            }
-        });
-        let window = self.downgrade();
-        glib::spawn_future_local(async move {
-            while let Ok(event) = arrivals.events.recv().await {
-                let Some(window) = window.upgrade() else { return };
-                window.show_event(event);
             }
         });
     }
@@ -195,7 +188,7 @@ impl MainWindow {
                 window.choose_changed();
             }
         });
-        torrent_list::set_up(self, &imp.list, &imp.selection);
+        torrent_list::set_up(&imp.list, &imp.selection, self.downgrade());
     }
 
     /// Shows the state of the client.
@@ -259,9 +252,8 @@ impl MainWindow {
             totals.push(format!("port {}", address.port()));
         }
         imp.totals.set_label(&totals.join(" · "));
-        if let Some(problem) = &snapshot.network_problem {
-            imp.network_problem.set_label(&words::sentence(problem));
-        }
+        let problem = snapshot.network_problem.as_deref().map(words::sentence);
+        set_text(&imp.network_problem, problem.as_deref().unwrap_or_default());
         imp.network_bar.set_revealed(snapshot.network_problem.is_some());
     }
 
@@ -272,7 +264,8 @@ impl MainWindow {
         self.show_sequential();
     }
 
-    fn show_event(&self, event: EngineEvent) {
+    /// Shows what happened.
+    pub(super) fn show_event(&self, event: EngineEvent) {
         match event {
             EngineEvent::Failed { info_hash, message } => self.show_failure(info_hash, message),
             EngineEvent::Finished(info_hash) => self.tell_finished(info_hash),
@@ -284,16 +277,11 @@ impl MainWindow {
             EngineEvent::Added(info_hash) => {
                 self.imp().added.borrow_mut().insert(info_hash);
             }
-            EngineEvent::Configured(config) => {
-                if let Some(app) = self.application().and_downcast::<Application>() {
-                    app.configure_log(&config.log);
-                }
-            }
-            EngineEvent::Stopped => {
-                // Nobody can be told when there is no application any more.
-                let _ = WidgetExt::activate_action(self, "app.stopped", None);
-            }
-            EngineEvent::Snapshot(_) | EngineEvent::Details(_) => {}
+            // States come by channels of their own, and the rest is the application's.
+            EngineEvent::Snapshot(_)
+            | EngineEvent::Details(_)
+            | EngineEvent::Configured(_)
+            | EngineEvent::Stopped => {}
         }
     }
 
@@ -445,6 +433,21 @@ impl MainWindow {
         }
         self.imp().awaited.borrow_mut().insert(info_hash);
         self.send(EngineCommand::Add(Box::new(torrent)));
+    }
+}
+
+impl torrent_list::Hands for glib::WeakRef<MainWindow> {
+    /// Leads on to the torrent where list and torrent do not fit side by side.
+    fn clicked(&self) {
+        if let Some(window) = self.upgrade().filter(MainWindow::is_folded) {
+            window.show_chosen();
+        }
+    }
+
+    fn menu_wanted(&self, torrent: &TorrentObject, row: &gtk::Widget, x: f64, y: f64) {
+        if let Some(window) = self.upgrade() {
+            window.show_menu_of(torrent, row, x, y);
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod question;
 mod remove_choice;
 mod statistics_page;
 mod store;
+mod template;
 mod torrent_files;
 mod torrent_list;
 mod torrent_object;

@@ -4,6 +4,8 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use gtk::glib;
 
+use super::template::{set_text, template_class};
+
 mod imp {
     use super::*;
 
@@ -16,36 +18,17 @@ mod imp {
         pub(super) value: TemplateChild<gtk::Label>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for PropertyRow {
-        const NAME: &'static str = "DtPropertyRow";
-        type Type = super::PropertyRow;
-        type ParentType = adw::PreferencesRow;
+    template_class!(PropertyRow is "DtPropertyRow", a adw::PreferencesRow, then set_up);
 
-        fn class_init(class: &mut Self::Class) {
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for PropertyRow {
-        fn constructed(&self) {
-            self.parent_constructed();
+    impl PropertyRow {
+        fn set_up(&self) {
             self.obj()
                 .bind_property("title", &*self.title, "label")
                 .sync_create()
                 .build();
         }
-
-        fn dispose(&self) {
-            self.dispose_template();
-        }
     }
 
-    impl WidgetImpl for PropertyRow {}
     impl ListBoxRowImpl for PropertyRow {}
     impl PreferencesRowImpl for PropertyRow {}
 }
@@ -59,10 +42,7 @@ glib::wrapper! {
 impl PropertyRow {
     /// Shows this text; a selection in a text that stays the same is kept.
     pub(crate) fn set_value(&self, text: &str) {
-        let label = &self.imp().value;
-        if label.label() != text {
-            label.set_label(text);
-        }
+        set_text(&self.imp().value, text);
     }
 
     /// Shows this text, or no row at all when there is none.

@@ -6,6 +6,7 @@ use adw::subclass::prelude::*;
 use dtorrent::engine::api::{FileDetail, RemoveData, TorrentSummary};
 use gtk::glib;
 
+use super::template::template_class;
 use super::{question, words};
 
 /// Files that are named one by one; the rest is counted.
@@ -31,37 +32,18 @@ mod imp {
         pub(super) files: TemplateChild<gtk::Label>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for RemoveChoice {
-        const NAME: &'static str = "DtRemoveChoice";
-        type Type = super::RemoveChoice;
-        type ParentType = gtk::Box;
+    template_class!(RemoveChoice is "DtRemoveChoice", a gtk::Box, then set_up);
 
-        fn class_init(class: &mut Self::Class) {
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for RemoveChoice {
-        fn constructed(&self) {
-            self.parent_constructed();
+    impl RemoveChoice {
+        fn set_up(&self) {
             self.keep
                 .bind_property("active", &*self.revealer, "reveal-child")
                 .invert_boolean()
                 .sync_create()
                 .build();
         }
-
-        fn dispose(&self) {
-            self.dispose_template();
-        }
     }
 
-    impl WidgetImpl for RemoveChoice {}
     impl BoxImpl for RemoveChoice {}
 }
 

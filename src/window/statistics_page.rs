@@ -10,6 +10,7 @@ use gtk::glib;
 
 use super::peer_object::PeerObject;
 use super::store::KeyedStore;
+use super::template::template_class;
 use super::words;
 
 /// A column of the table.
@@ -91,24 +92,10 @@ mod imp {
         pub(super) peers: RefCell<KeyedStore<u64, PeerObject>>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for StatisticsPage {
-        const NAME: &'static str = "DtStatisticsPage";
-        type Type = super::StatisticsPage;
-        type ParentType = adw::Bin;
+    template_class!(StatisticsPage is "DtStatisticsPage", a adw::Bin, then set_up);
 
-        fn class_init(class: &mut Self::Class) {
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for StatisticsPage {
-        fn constructed(&self) {
-            self.parent_constructed();
+    impl StatisticsPage {
+        fn set_up(&self) {
             for column in &COLUMNS {
                 self.table.append_column(&view_column(column));
             }
@@ -116,13 +103,8 @@ mod imp {
             let sorted = gtk::SortListModel::new(Some(store), self.table.sorter());
             self.table.set_model(Some(&gtk::NoSelection::new(Some(sorted))));
         }
-
-        fn dispose(&self) {
-            self.dispose_template();
-        }
     }
 
-    impl WidgetImpl for StatisticsPage {}
     impl BinImpl for StatisticsPage {}
 }
 

@@ -1,9 +1,11 @@
 //! How the list of torrents behaves: its rows, its menu and its keys. Layer 4.
 
+use std::rc::Rc;
+
 use adw::prelude::*;
 use gtk::{gdk, gio, glib};
 
-use super::main_window::MainWindow;
+use super::template::row_factory;
 use super::torrent_object::TorrentObject;
 use super::torrent_row::TorrentRow;
 
@@ -16,9 +18,23 @@ const KEYS: [(&str, &str); 5] = [
     ("<Control>c", "win.copy-info-hash"),
 ];
 
+/// Told of what a pointer does to the rows.
+pub(super) trait Hands: 'static {
+    /// A row was clicked, which also chooses it.
+    fn clicked(&self);
+    /// The menu of a torrent is asked for, at this place of its row.
+    fn menu_wanted(&self, torrent: &TorrentObject, row: &gtk::Widget, x: f64, y: f64);
+}
+
 /// Fills the list view and makes it react.
-pub(super) fn set_up(window: &MainWindow, list: &gtk::ListView, selection: &gtk::SingleSelection) {
-    list.set_factory(Some(&factory(window)));
+pub(super) fn set_up(list: &gtk::ListView, selection: &gtk::SingleSelection, hands: impl Hands) {
+    let hands = Rc::new(hands);
+    let make = move |_: &gtk::ListItem| {
+        let row = TorrentRow::default();
+        add_gestures(&row, &hands);
+        row
+    };
+    list.set_factory(Some(&row_factory(make, TorrentRow::set_torrent)));
     list.set_model(Some(selection));
     list.connect_activate(|list, _| activate(list, "win.details"));
     let keys = gtk::ShortcutController::new();
@@ -81,59 +97,29 @@ fn focus_place(page: &gtk::Box, list: &gtk::ListView) -> (f64, f64) {
     })
 }
 
-fn factory(window: &MainWindow) -> gtk::SignalListItemFactory {
-    let factory = gtk::SignalListItemFactory::new();
-    let window = window.downgrade();
-    factory.connect_setup(move |_, item| {
-        let row = TorrentRow::default();
-        add_gestures(&row, &window);
-        if let Some(item) = item.downcast_ref::<gtk::ListItem>() {
-            item.set_child(Some(&row));
-        }
-    });
-    let show = |item: &glib::Object, bound: bool| {
-        let Some(item) = item.downcast_ref::<gtk::ListItem>() else {
-            return;
-        };
-        let torrent = item.item().and_downcast::<TorrentObject>().filter(|_| bound);
-        if let Some(row) = item.child().and_downcast::<TorrentRow>() {
-            row.set_torrent(torrent.as_ref());
-        }
-    };
-    factory.connect_bind(move |_, item| show(item, true));
-    factory.connect_unbind(move |_, item| show(item, false));
-    factory
-}
-
-/// A click leads on to the torrent where list and torrent do not fit side by side; a second button or a long
-/// press opens its menu.
-fn add_gestures(row: &TorrentRow, window: &glib::WeakRef<MainWindow>) {
+/// A click tells so; a second button or a long press asks for the menu.
+fn add_gestures(row: &TorrentRow, hands: &Rc<impl Hands>) {
     let click = gtk::GestureClick::builder().button(gdk::BUTTON_PRIMARY).build();
-    let target = window.clone();
-    click.connect_released(move |_, _, _, _| {
-        if let Some(window) = target.upgrade().filter(MainWindow::is_folded) {
-            window.show_chosen();
-        }
-    });
+    let told = Rc::clone(hands);
+    click.connect_released(move |_, _, _, _| told.clicked());
     row.add_controller(click);
 
     let second = gtk::GestureClick::builder().button(gdk::BUTTON_SECONDARY).build();
-    let target = window.clone();
-    second.connect_pressed(move |gesture, _, x, y| open_menu(&target, gesture.widget(), x, y));
+    let told = Rc::clone(hands);
+    second.connect_pressed(move |gesture, _, x, y| open_menu(&*told, gesture.widget(), x, y));
     row.add_controller(second);
 
     let long = gtk::GestureLongPress::builder().touch_only(true).build();
-    let target = window.clone();
-    long.connect_pressed(move |gesture, x, y| open_menu(&target, gesture.widget(), x, y));
+    let told = Rc::clone(hands);
+    long.connect_pressed(move |gesture, x, y| open_menu(&*told, gesture.widget(), x, y));
     row.add_controller(long);
 }
 
-fn open_menu(window: &glib::WeakRef<MainWindow>, row: Option<gtk::Widget>, x: f64, y: f64) {
-    let row = row.and_downcast::<TorrentRow>();
-    if let (Some(window), Some(row)) = (window.upgrade(), row)
+fn open_menu(hands: &impl Hands, row: Option<gtk::Widget>, x: f64, y: f64) {
+    if let Some(row) = row.and_downcast::<TorrentRow>()
         && let Some(torrent) = row.torrent()
     {
-        window.show_menu_of(&torrent, row.upcast_ref(), x, y);
+        hands.menu_wanted(&torrent, row.upcast_ref(), x, y);
     }
 }
 

@@ -6,6 +6,7 @@ use gtk::glib;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 
+use super::template::{bind, bind_visible, template_class};
 use super::torrent_object::TorrentObject;
 
 mod imp {
@@ -34,56 +35,31 @@ mod imp {
         pub(super) torrent: RefCell<Option<TorrentObject>>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for TorrentRow {
-        const NAME: &'static str = "DtTorrentRow";
-        type Type = super::TorrentRow;
-        type ParentType = gtk::Box;
+    template_class!(TorrentRow is "DtTorrentRow", a gtk::Box, then set_up);
 
-        fn class_init(class: &mut Self::Class) {
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for TorrentRow {
-        fn constructed(&self) {
-            self.parent_constructed();
-            let bind = |property, target: &gtk::Widget, to| {
-                self.bindings.bind(property, target, to).sync_create().build();
-            };
-            bind("icon", self.icon.upcast_ref(), "icon-name");
-            bind("name", self.name.upcast_ref(), "label");
-            bind("name", self.name.upcast_ref(), "tooltip-text");
-            bind("status", self.status.upcast_ref(), "label");
-            bind("fraction", self.progress.upcast_ref(), "fraction");
-            bind("rates", self.rates.upcast_ref(), "label");
-            bind("swarm", self.swarm.upcast_ref(), "label");
-            bind("problem", self.problem.upcast_ref(), "label");
-            for (property, widget) in [
-                ("problem", self.problem.upcast_ref::<gtk::Widget>()),
-                ("swarm", self.transfer.upcast_ref()),
-            ] {
-                self.bindings
-                    .bind(property, widget, "visible")
-                    .transform_to(|_, text: String| Some(!text.is_empty()))
-                    .sync_create()
-                    .build();
-            }
-        }
-
-        fn dispose(&self) {
-            self.dispose_template();
-        }
-    }
-
-    impl WidgetImpl for TorrentRow {}
     impl BoxImpl for TorrentRow {}
 
     impl TorrentRow {
+        fn set_up(&self) {
+            let (name, problem) = (self.name.upcast_ref(), self.problem.upcast_ref());
+            let shown = [
+                ("icon", self.icon.upcast_ref(), "icon-name"),
+                ("name", name, "label"),
+                ("name", name, "tooltip-text"),
+                ("status", self.status.upcast_ref(), "label"),
+                ("fraction", self.progress.upcast_ref(), "fraction"),
+                ("rates", self.rates.upcast_ref(), "label"),
+                ("swarm", self.swarm.upcast_ref(), "label"),
+                ("problem", problem, "label"),
+                ("problem", problem, "tooltip-text"),
+            ];
+            bind(&self.bindings, &shown);
+            bind_visible(
+                &self.bindings,
+                &[("problem", problem), ("swarm", self.transfer.upcast_ref())],
+            );
+        }
+
         pub(super) fn set_source(&self, torrent: Option<&TorrentObject>) {
             self.bindings.set_source(torrent);
             self.torrent.replace(torrent.cloned());

@@ -6,6 +6,7 @@ use dtorrent::engine::api::TrackerDetail;
 use gtk::glib;
 use gtk::subclass::prelude::*;
 
+use super::template::{set_text, template_class};
 use super::words;
 
 mod imp {
@@ -25,28 +26,8 @@ mod imp {
         pub(super) shown: RefCell<Option<TrackerDetail>>,
     }
 
-    #[glib::object_subclass]
-    impl ObjectSubclass for TrackerRow {
-        const NAME: &'static str = "DtTrackerRow";
-        type Type = super::TrackerRow;
-        type ParentType = gtk::ListBoxRow;
+    template_class!(TrackerRow is "DtTrackerRow", a gtk::ListBoxRow);
 
-        fn class_init(class: &mut Self::Class) {
-            class.bind_template();
-        }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for TrackerRow {
-        fn dispose(&self) {
-            self.dispose_template();
-        }
-    }
-
-    impl WidgetImpl for TrackerRow {}
     impl ListBoxRowImpl for TrackerRow {}
 }
 
@@ -75,16 +56,10 @@ impl TrackerRow {
             "dialog-warning-symbolic"
         };
         imp.icon.set_icon_name(Some(icon));
-        set_label(&imp.url, &tracker.url);
-        set_label(&imp.status, &status(tracker));
-        set_label(&imp.swarm, &swarm(tracker));
+        set_text(&imp.url, &tracker.url);
+        set_text(&imp.status, &status(tracker));
+        set_text(&imp.swarm, &swarm(tracker));
         imp.shown.replace(Some(tracker.clone()));
-    }
-}
-
-fn set_label(label: &gtk::Label, text: &str) {
-    if label.label() != text {
-        label.set_label(text);
     }
 }
 
