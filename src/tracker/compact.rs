@@ -40,6 +40,26 @@ pub fn peers_v6(bytes: &[u8]) -> impl Iterator<Item = SocketAddr> + '_ {
         .filter(|peer| peer.port() != 0)
 }
 
+/// Appends those of the peers that are IPv4.
+pub fn write_v4(peers: &[SocketAddr], out: &mut Vec<u8>) {
+    for peer in peers {
+        if let IpAddr::V4(address) = peer.ip().to_canonical() {
+            let ([a, b, c, d], [high, low]) = (address.octets(), peer.port().to_be_bytes());
+            out.extend_from_slice(&[a, b, c, d, high, low]);
+        }
+    }
+}
+
+/// Appends those of the peers that are IPv6.
+pub fn write_v6(peers: &[SocketAddr], out: &mut Vec<u8>) {
+    for peer in peers {
+        if let IpAddr::V6(address) = peer.ip().to_canonical() {
+            out.extend_from_slice(&address.octets());
+            out.extend_from_slice(&peer.port().to_be_bytes());
+        }
+    }
+}
+
 /// Writes one peer behind `v4` or `v6`, by its family.
 pub fn push(peer: SocketAddr, v4: &mut Vec<u8>, v6: &mut Vec<u8>) {
     let port = peer.port().to_be_bytes();

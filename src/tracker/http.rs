@@ -1,15 +1,25 @@
 //! HTTP trackers: requests as URLs, answers as bencode, both directions. Layer 1, BEP 3 §trackers, BEP 7
 //! (`peers6`), BEP 23 (compact peers), BEP 48 (scrape).
+//!
+//! Here is the client's half: it writes URLs and reads answers. `query` and `answer` are the tracker's.
+
+mod answer;
+mod query;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
-use super::announce::{AnnounceRequest, AnnounceResponse, Event, ScrapeCounts, text};
+use super::announce::{AnnounceRequest, AnnounceResponse, ScrapeCounts, text};
 use super::compact;
-use crate::bencode::{self, DecodeError, Dict, Item, Value};
-use crate::id::{InfoHash, PeerId};
+use crate::bencode::{self, DecodeError, Dict, Value};
+use crate::id::InfoHash;
+
+pub use answer::{
+    encode_announce, encode_failure, encode_scrape, write_announce, write_decimal, write_failure, write_scrape,
+};
+pub use query::{AnnounceQuery, PeersForm, parse_announce, parse_scrape};
 
 /// The interval of an answer that does not tell any.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(30 * 60);
@@ -182,113 +192,6 @@ fn seconds(dict: Dict<'_>, key: &str) -> Option<Duration> {
 
 fn count(dict: Dict<'_>, key: &str) -> Option<u32> {
     u32::try_from(dict.int(key)?).ok()
-}
-
-/// Reads the query of an announce, as a tracker receives it.
-///
-/// # Errors
-///
-/// If the info-hash, peer id or port is missing or not valid.
-pub fn parse_announce(query: &str) -> Result<AnnounceRequest, HttpError> {
-    let number =
-        |name| parameter(query, name).and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
-    let key =
-        parameter(query, "key").and_then(|key| u32::from_str_radix(std::str::from_utf8(&key).ok()?, 16).ok());
-    let event = match parameter(query, "event").as_deref() {
-        Some(b"started") => Some(Event::Started),
-        Some(b"completed") => Some(Event::Completed),
-        Some(b"stopped") => Some(Event::Stopped),
-        _ => None,
-    };
-    let port = number("port").and_then(|port: u64| u16::try_from(port).ok());
-    Ok(AnnounceRequest {
-        info_hash: hash(parameter(query, "info_hash"))
-            .map(InfoHash::new)
-            .ok_or(HttpError::BadParameter("info_hash"))?,
-        peer_id: hash(parameter(query, "peer_id"))
-            .map(PeerId::new)
-            .ok_or(HttpError::BadParameter("peer_id"))?,
-        port: port.ok_or(HttpError::BadParameter("port"))?,
-        uploaded: number("uploaded").unwrap_or(0),
-        downloaded: number("downloaded").unwrap_or(0),
-        left: number("left").unwrap_or(0),
-        event,
-        num_want: number("numwant").and_then(|count| u32::try_from(count).ok()),
-        key: key.unwrap_or(0),
-        tracker_id: parameter(query, "trackerid"),
-    })
-}
-
-/// Reads the query of a scrape: the torrents that it asks for, wrong ones left out.
-pub fn parse_scrape(query: &str) -> Vec<InfoHash> {
-    parameters(query, "info_hash")
-        .filter_map(|value| hash(Some(value)).map(InfoHash::new))
-        .collect()
-}
-
-fn hash(value: Option<Vec<u8>>) -> Option<[u8; 20]> {
-    value?.try_into().ok()
-}
-
-fn parameter(query: &str, name: &str) -> Option<Vec<u8>> {
-    parameters(query, name).next()
-}
-
-fn parameters<'a>(query: &'a str, name: &'a str) -> impl Iterator<Item = Vec<u8>> + 'a {
-    query
-        .split('&')
-        .filter_map(move |pair| pair.strip_prefix(name)?.strip_prefix('='))
-        .map(|value| percent_decode_str(value).collect())
-}
-
-/// Writes the answer to an announce with compact peers.
-pub fn encode_announce(response: &AnnounceResponse) -> Vec<u8> {
-    let (v4, v6) = compact::encode(&response.peers);
-    let whole = |time: Duration| Item::from(i64::try_from(time.as_secs()).unwrap_or(i64::MAX));
-    let mut entries = vec![("interval", whole(response.interval)), ("peers", Item::from(v4))];
-    if !v6.is_empty() {
-        entries.push(("peers6", Item::from(v6)));
-    }
-    entries.extend(response.min_interval.map(|time| ("min interval", whole(time))));
-    let counts = [
-        ("complete", response.seeds),
-        ("incomplete", response.leechers),
-        ("downloaded", response.downloads),
-    ];
-    entries.extend(
-        counts
-            .into_iter()
-            .filter_map(|(key, count)| Some((key, i64::from(count?).into()))),
-    );
-    entries.extend(response.tracker_id.as_deref().map(|id| ("tracker id", id.into())));
-    entries.extend(
-        response
-            .warning
-            .as_ref()
-            .map(|warning| ("warning message", warning.into())),
-    );
-    Item::dict(entries).encode()
-}
-
-/// Writes a refusal.
-pub fn encode_failure(reason: &str) -> Vec<u8> {
-    Item::dict([("failure reason", reason.into())]).encode()
-}
-
-/// Writes the answer to a scrape.
-pub fn encode_scrape(files: &[(InfoHash, ScrapeCounts)]) -> Vec<u8> {
-    let file = |counts: &ScrapeCounts| {
-        Item::dict([
-            ("complete", i64::from(counts.seeds).into()),
-            ("downloaded", i64::from(counts.downloads).into()),
-            ("incomplete", i64::from(counts.leechers).into()),
-        ])
-    };
-    let files = files
-        .iter()
-        .map(|(info_hash, counts)| (info_hash.as_bytes().as_slice().into(), file(counts)))
-        .collect();
-    Item::dict([("files", Item::Dict(files))]).encode()
 }
 
 #[cfg(test)]

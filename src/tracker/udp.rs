@@ -332,48 +332,33 @@ impl Response {
     /// The datagram. Of the peers those go along that are of the family of the first.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mut head = |action: u32| {
-            bytes.extend_from_slice(&action.to_be_bytes());
-            bytes.extend_from_slice(&self.transaction().to_be_bytes());
-        };
-        match self {
-            Self::Connect { connection, .. } => {
-                head(ACTION_CONNECT);
-                bytes.extend_from_slice(&connection.to_be_bytes());
-            }
+        self.write(&mut bytes);
+        bytes
+    }
+
+    /// Appends the datagram, as [`Self::encode`].
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match *self {
+            Self::Connect {
+                transaction,
+                connection,
+            } => write_connect(transaction, connection, out),
             Self::Announce {
+                transaction,
                 interval,
                 leechers,
                 seeds,
-                peers,
-                ..
-            } => {
-                head(ACTION_ANNOUNCE);
-                let interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
-                bytes.extend_from_slice(&interval.to_be_bytes());
-                bytes.extend_from_slice(&leechers.to_be_bytes());
-                bytes.extend_from_slice(&seeds.to_be_bytes());
-                let (v4, v6) = compact::encode(peers);
-                let of_first = match peers.first() {
-                    Some(SocketAddr::V6(_)) => v6,
-                    _ => v4,
-                };
-                bytes.extend_from_slice(&of_first);
-            }
-            Self::Scrape { files, .. } => {
-                head(ACTION_SCRAPE);
-                for file in files {
-                    bytes.extend_from_slice(&file.seeds.to_be_bytes());
-                    bytes.extend_from_slice(&file.downloads.to_be_bytes());
-                    bytes.extend_from_slice(&file.leechers.to_be_bytes());
-                }
-            }
-            Self::Error { message, .. } => {
-                head(ACTION_ERROR);
-                bytes.extend_from_slice(message.as_bytes());
-            }
+                ref peers,
+            } => write_announce(transaction, interval, leechers, seeds, peers, out),
+            Self::Scrape {
+                transaction,
+                ref files,
+            } => write_scrape(transaction, files, out),
+            Self::Error {
+                transaction,
+                ref message,
+            } => write_error(transaction, message, out),
         }
-        bytes
     }
 
     /// Reads a datagram that a tracker sent, over IPv6 if `v6`: that decides the length of a peer (BEP 15
@@ -423,6 +408,53 @@ impl Response {
             unknown => Err(UdpError::UnknownAction(unknown)),
         }
     }
+}
+
+fn write_head(action: u32, transaction: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&action.to_be_bytes());
+    out.extend_from_slice(&transaction.to_be_bytes());
+}
+
+/// Appends the answer to a connect request.
+pub fn write_connect(transaction: u32, connection: u64, out: &mut Vec<u8>) {
+    write_head(ACTION_CONNECT, transaction, out);
+    out.extend_from_slice(&connection.to_be_bytes());
+}
+
+/// Appends the answer to an announce. Of the peers those go along that are of the family of the first.
+pub fn write_announce(
+    transaction: u32,
+    interval: Duration,
+    leechers: u32,
+    seeds: u32,
+    peers: &[SocketAddr],
+    out: &mut Vec<u8>,
+) {
+    write_head(ACTION_ANNOUNCE, transaction, out);
+    let interval = u32::try_from(interval.as_secs()).unwrap_or(u32::MAX);
+    out.extend_from_slice(&interval.to_be_bytes());
+    out.extend_from_slice(&leechers.to_be_bytes());
+    out.extend_from_slice(&seeds.to_be_bytes());
+    match peers.first() {
+        Some(first) if first.is_ipv6() => compact::write_v6(peers, out),
+        _ => compact::write_v4(peers, out),
+    }
+}
+
+/// Appends the answer to a scrape.
+pub fn write_scrape(transaction: u32, files: &[ScrapeCounts], out: &mut Vec<u8>) {
+    write_head(ACTION_SCRAPE, transaction, out);
+    for file in files {
+        out.extend_from_slice(&file.seeds.to_be_bytes());
+        out.extend_from_slice(&file.downloads.to_be_bytes());
+        out.extend_from_slice(&file.leechers.to_be_bytes());
+    }
+}
+
+/// Appends a refusal.
+pub fn write_error(transaction: u32, message: &str, out: &mut Vec<u8>) {
+    write_head(ACTION_ERROR, transaction, out);
+    out.extend_from_slice(message.as_bytes());
 }
 
 fn decode_counts(bytes: &[u8]) -> Result<ScrapeCounts, UdpError> {

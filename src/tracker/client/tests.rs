@@ -142,7 +142,7 @@ fn http_tracker_at(
                 continue;
             };
             let query = target.split_once('?').map_or("", |(_, query)| query);
-            let announce = http::parse_announce(query).ok();
+            let announce = http::parse_announce(query).ok().map(|query| query.request);
             if seen_tx.send((target.clone(), announce)).is_err() {
                 return;
             }

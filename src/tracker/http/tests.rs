@@ -1,6 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::bencode::Item;
+use crate::id::PeerId;
+use crate::tracker::announce::Event;
 
 fn request() -> AnnounceRequest {
     AnnounceRequest {
@@ -150,8 +153,9 @@ fn scrapes_are_read() {
     assert_eq!(decode_scrape(&body, &other), Err(HttpError::NotListed));
     assert_eq!(decode_scrape(b"de", &one), Err(HttpError::NotListed));
     let query = scrape_url("http://t/announce", &one).unwrap();
-    assert_eq!(parse_scrape(query.split_once('?').unwrap().1), [one]);
-    assert_eq!(parse_scrape("info_hash=short&info_hash="), []);
+    let asked = |query| parse_scrape(query).collect::<Vec<_>>();
+    assert_eq!(asked(query.split_once('?').unwrap().1), [one]);
+    assert_eq!(asked("info_hash=short&info_hash="), []);
 }
 
 #[test]
@@ -172,8 +176,62 @@ fn a_tracker_refuses_bad_announces() {
             "{query}"
         );
     }
-    let request = parse_announce(&format!("{hash}&{peer}&port=1&left=x&key=zz&event=odd")).unwrap();
-    assert_eq!((request.left, request.key, request.event), (0, 0, None));
+    let odd = parse_announce(&format!("{hash}&{peer}&port=1&left=x&key=zz&event=odd&ip=host")).unwrap();
+    let request = odd.request;
+    assert_eq!((request.left, request.key, request.event), (u64::MAX, 0, None));
+    assert_eq!((odd.form, odd.ip), (PeersForm::Compact, None));
+}
+
+#[test]
+fn a_tracker_reads_what_only_http_can_say() {
+    let start = "info_hash=aaaaaaaaaaaaaaaaaaaa&peer_id=bbbbbbbbbbbbbbbbbbbb&port=1";
+    let parse = |rest: &str| parse_announce(&format!("{start}&{rest}")).unwrap();
+    for (rest, form) in [
+        ("compact=0", PeersForm::Dictionaries),
+        ("compact=1", PeersForm::Compact),
+        ("compact", PeersForm::Compact),
+        ("compact=0&compact=1", PeersForm::Dictionaries),
+        ("no_peer_id=1", PeersForm::Compact),
+    ] {
+        assert_eq!(parse(rest).form, form, "{rest}");
+    }
+    for (rest, ip) in [
+        ("ip=192.0.2.1", Some("192.0.2.1")),
+        ("ip=2001:db8::1", Some("2001:db8::1")),
+        ("ip=2001%3Adb8%3a%3A1", Some("2001:db8::1")),
+        ("ip=::ffff:192.0.2.1", Some("192.0.2.1")),
+        ("ip=example.net", None),
+        ("ip=", None),
+        ("ip=%ff", None),
+        ("ip=1.2.3.4.5", None),
+    ] {
+        assert_eq!(parse(rest).ip, ip.map(|ip| ip.parse().unwrap()), "{rest}");
+    }
+    assert_eq!(parse("port=2").request.port, 1, "the first of two counts");
+    assert_eq!(parse("left=0").request.left, 0);
+}
+
+#[test]
+fn the_other_form_is_a_list_of_dictionaries() {
+    let response = AnnounceResponse {
+        interval: Duration::from_secs(1),
+        peers: vec!["127.0.0.1:80".parse().unwrap(), "[2001:db8::1]:65535".parse().unwrap()],
+        ..AnnounceResponse::default()
+    };
+    let mut body = Vec::new();
+    write_announce(&response, PeersForm::Dictionaries, &mut body);
+    let expected = "d8:intervali1e5:peersld2:ip9:127.0.0.14:porti80eed2:ip11:2001:db8::14:porti65535eeee";
+    assert_eq!(body.escape_ascii().to_string(), expected);
+    assert_eq!(decode_announce(&body).unwrap(), response);
+}
+
+#[test]
+fn decimals_are_written() {
+    for number in [0, 7, 10, 99, 100, 65_535, u64::from(u32::MAX), u64::MAX] {
+        let mut out = Vec::new();
+        write_decimal(number, &mut out);
+        assert_eq!(out, number.to_string().as_bytes());
+    }
 }
 
 fn any_event() -> impl Strategy<Value = Option<Event>> {
@@ -205,7 +263,8 @@ proptest! {
         };
         let url = announce_url("http://t/announce", &request);
         prop_assert!(url.parse::<::http::Uri>().is_ok());
-        prop_assert_eq!(parse_announce(url.split_once('?').unwrap().1), Ok(request));
+        let expected = AnnounceQuery { request, form: PeersForm::Compact, ip: None };
+        prop_assert_eq!(parse_announce(url.split_once('?').unwrap().1), Ok(expected));
     }
 
     #[test]
@@ -231,7 +290,7 @@ proptest! {
         let _ = decode_announce(&bytes);
         let _ = decode_scrape(&bytes, &InfoHash::new([0; 20]));
         let _ = parse_announce(&query);
-        let _ = parse_scrape(&query);
+        let _ = parse_scrape(&query).count();
         let _ = scrape_url(&query, &InfoHash::new([0; 20]));
     }
 }
