@@ -9,9 +9,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
-use serde::Deserialize;
-use toml_edit::{Document, DocumentMut, TableLike};
+use toml_edit::{DocumentMut, TableLike};
 
+use super::text::{self, Wrong};
 use super::{Config, FolderConfig, LogConfig};
 
 /// The text of the shipped `config.toml`: every key with its comment and its default.
@@ -178,19 +178,8 @@ fn first_text(places: &Places) -> String {
 }
 
 fn load_with(path: &Path, places: &Places) -> Result<Config, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    let mut config = parse(&text, places).map_err(|wrong| ConfigError::Invalid {
-        path: path.to_owned(),
-        line: text[..wrong.offset.min(text.len())].matches('\n').count() + 1,
-        message: wrong.message,
-    })?;
-    let folder = std::path::absolute(path)
-        .ok()
-        .and_then(|path| path.parent().map(Path::to_owned))
-        .unwrap_or_default();
+    let mut config = text::read(path, |text| parse(text, places))?;
+    let folder = text::folder_of(path);
     for path in [
         &mut config.folders.downloads,
         &mut config.folders.state,
@@ -201,20 +190,9 @@ fn load_with(path: &Path, places: &Places) -> Result<Config, ConfigError> {
     Ok(config)
 }
 
-/// What is wrong with a text, and where.
-#[derive(Debug, PartialEq, Eq)]
-struct Wrong {
-    /// In bytes, at a boundary of characters.
-    offset: usize,
-    message: String,
-}
-
 /// The settings that `text` holds; paths are as written there, or those of `places` where it names none.
 fn parse(text: &str, places: &Places) -> Result<Config, Wrong> {
-    let document = Document::parse(text).map_err(|error| Wrong {
-        offset: error.span().map_or(0, |span| span.start),
-        message: one_line(error.message()),
-    })?;
+    let document = text::parse_document(text)?;
     let names = |section: &str, key: &str| {
         let table = document.get(section).and_then(|item| item.as_table_like());
         table.is_some_and(|table: &dyn TableLike| table.contains_key(key))
@@ -224,14 +202,7 @@ fn parse(text: &str, places: &Places) -> Result<Config, Wrong> {
         names("folders", "state"),
         names("log", "file"),
     );
-    let mut config = Config::deserialize(toml_edit::de::Deserializer::from(document)).map_err(|error| {
-        let span = error.span().unwrap_or_default();
-        let found = text.get(span.clone()).unwrap_or_default();
-        Wrong {
-            offset: span.start,
-            message: explain(text, span.start, found, error.message()),
-        }
-    })?;
+    let mut config: Config = text::deserialize(text, document)?;
     if !named.0 {
         config.folders.downloads.clone_from(&places.downloads);
     }
@@ -242,22 +213,6 @@ fn parse(text: &str, places: &Places) -> Result<Config, Wrong> {
         config.log.file.clone_from(&places.log);
     }
     Ok(config)
-}
-
-/// The message of serde with the key before it: `port = 70000: invalid value: …`.
-fn explain(text: &str, offset: usize, found: &str, message: &str) -> String {
-    let line_start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
-    let key = text[line_start..offset].trim();
-    // Where the span is the key itself, the message names it already.
-    if key.ends_with('=') {
-        format!("`{key} {}`: {}", one_line(found), one_line(message))
-    } else {
-        one_line(message)
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

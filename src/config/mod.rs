@@ -6,7 +6,8 @@
 //! we do not know is refused with its line.
 
 mod file;
-mod value;
+pub(crate) mod text;
+pub(crate) mod value;
 pub mod watch;
 
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 const INTERFACE_NAME_MAX: usize = 15;
 
 /// A whole number in `MIN..=MAX`.
-pub(super) fn whole_number<'de, D, T, const MIN: i64, const MAX: i64>(deserializer: D) -> Result<T, D::Error>
+pub(crate) fn whole_number<'de, D, T, const MIN: i64, const MAX: i64>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: TryFrom<i64>,
@@ -39,15 +39,34 @@ impl<T: TryFrom<i64>, const MIN: i64, const MAX: i64> Visitor<'_> for WholeNumbe
 }
 
 /// A path that is not empty; relative ones are completed by the caller, who knows from where they count.
-pub(super) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     deserializer.deserialize_str(Text {
         expected: "a path that is not empty",
         parse: |text| (!text.is_empty() && !text.contains('\0')).then(|| text.into()),
     })
 }
 
+/// A path, or nothing.
+pub(crate) fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+    deserializer.deserialize_str(Text {
+        expected: "a path, or \"\" for none",
+        parse: |text| (!text.contains('\0')).then(|| Some(text.into()).filter(|_| !text.is_empty())),
+    })
+}
+
+/// The name of a header of HTTP (RFC 9110 §5.1), in small letters.
+pub(crate) fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    deserializer.deserialize_str(Text {
+        expected: "the name of an HTTP header",
+        parse: |text| {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            (!text.is_empty() && text.chars().all(allowed)).then(|| text.to_ascii_lowercase())
+        },
+    })
+}
+
 /// Empty, an IP address, or what may be the name of a network interface.
-pub(super) fn bind_target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn bind_target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_str(Text {
         expected: "an IP address, the name of a network interface, or \"\" for all of them",
         parse: |text| {
@@ -67,7 +86,7 @@ fn is_interface_name(text: &str) -> bool {
 }
 
 /// A level by its name in small letters.
-pub(super) fn log_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LevelFilter, D::Error> {
+pub(crate) fn log_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LevelFilter, D::Error> {
     deserializer.deserialize_str(Text {
         expected: "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
         parse: |text| {
