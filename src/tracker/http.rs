@@ -17,7 +17,8 @@ use crate::bencode::{self, DecodeError, Dict, Value};
 use crate::id::InfoHash;
 
 pub use answer::{
-    encode_announce, encode_failure, encode_scrape, write_announce, write_decimal, write_failure, write_scrape,
+    encode_announce, encode_failure, encode_scrape, write_announce, write_decimal, write_failure,
+    write_scrape,
 };
 pub use query::{AnnounceQuery, PeersForm, parse_announce, parse_scrape};
 

@@ -1,4 +1,4 @@
-//! Trackers: the codecs for both directions, the tiers of a torrent, and the threads that announce.
+//! Trackers: the codecs for both directions, the tiers of a torrent, the threads that announce, and the server.
 //!
 //! | module | layer | what |
 //! |---|---|---|
@@ -14,6 +14,7 @@
 //! | `queue` | 2 | which of the waiting requests may run, so that no tracker starves another |
 //! | `fetch`, `tls` | 3 | the HTTP client, encryption and the words for its failures |
 //! | `datagrams`, [`client`] | 3 | the UDP sockets, the announcer |
+//! | [`server`] | 3 | a tracker's faces: what answers the announces of others |
 
 pub mod announce;
 pub mod client;
@@ -23,6 +24,7 @@ pub mod exchange;
 mod fetch;
 pub mod http;
 mod queue;
+pub mod server;
 pub mod status;
 pub mod swarm;
 pub mod tiers;

@@ -170,7 +170,7 @@ fn http_tracker_of_threads(
                     return;
                 };
                 let query = target.split_once('?').map_or("", |(_, query)| query);
-                let announce = http::parse_announce(query).unwrap();
+                let announce = http::parse_announce(query).unwrap().request;
                 let _ = seen_tx.send((target.clone(), Some(announce.clone())));
                 // The client may have had enough.
                 let _ = stream.write_all(&answer(&announce));

@@ -215,7 +215,10 @@ fn a_tracker_reads_what_only_http_can_say() {
 fn the_other_form_is_a_list_of_dictionaries() {
     let response = AnnounceResponse {
         interval: Duration::from_secs(1),
-        peers: vec!["127.0.0.1:80".parse().unwrap(), "[2001:db8::1]:65535".parse().unwrap()],
+        peers: vec![
+            "127.0.0.1:80".parse().unwrap(),
+            "[2001:db8::1]:65535".parse().unwrap(),
+        ],
         ..AnnounceResponse::default()
     };
     let mut body = Vec::new();

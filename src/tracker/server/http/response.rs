@@ -1,0 +1,112 @@
+//! Responses as bytes. Layer 1, RFC 9112 §4.
+//!
+//! There is no `Date`: no client of a tracker keeps an answer, and every byte is sent millions of times.
+
+use super::head::Manner;
+use crate::tracker::http::write_decimal;
+
+/// The status line of a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Status {
+    Ok,
+    BadRequest,
+    NotFound,
+    MethodNotAllowed,
+    BodyNotWanted,
+    HeadTooLarge,
+    VersionNotSupported,
+}
+
+impl Status {
+    /// Code and words.
+    pub(super) fn line(self) -> &'static str {
+        match self {
+            Self::Ok => "200 OK",
+            Self::BadRequest => "400 Bad Request",
+            Self::NotFound => "404 Not Found",
+            Self::MethodNotAllowed => "405 Method Not Allowed",
+            Self::BodyNotWanted => "413 Content Too Large",
+            Self::HeadTooLarge => "431 Request Header Fields Too Large",
+            Self::VersionNotSupported => "505 HTTP Version Not Supported",
+        }
+    }
+}
+
+/// What a body is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Content {
+    /// Text for people and, as every tracker sends it, bencode.
+    Text,
+    /// JSON.
+    Json,
+    /// Prometheus' text format.
+    Metrics,
+}
+
+impl Content {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain",
+            Self::Json => "application/json",
+            Self::Metrics => "text/plain; version=0.0.4",
+        }
+    }
+}
+
+/// Appends a response.
+pub(super) fn write(status: Status, content: Content, body: &[u8], manner: Manner, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.line().as_bytes());
+    out.extend_from_slice(b"\r\nContent-Type: ");
+    out.extend_from_slice(content.name().as_bytes());
+    out.extend_from_slice(b"\r\nContent-Length: ");
+    write_decimal(body.len() as u64, out);
+    if status == Status::MethodNotAllowed {
+        out.extend_from_slice(b"\r\nAllow: GET, HEAD");
+    }
+    match manner {
+        Manner {
+            keep_alive: false, ..
+        } => out.extend_from_slice(b"\r\nConnection: close\r\n\r\n"),
+        Manner { old: true, .. } => out.extend_from_slice(b"\r\nConnection: keep-alive\r\n\r\n"),
+        _ => out.extend_from_slice(b"\r\n\r\n"),
+    }
+    if !manner.head_only {
+        out.extend_from_slice(body);
+    }
+}
+
+/// Appends the response to what could not be read; it is the last one.
+pub(super) fn write_error(status: Status, out: &mut Vec<u8>) {
+    write(status, Content::Text, status.line().as_bytes(), Manner::LAST, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_say_how_the_connection_goes_on() {
+        let written = |manner: Manner| {
+            let mut out = Vec::new();
+            write(Status::Ok, Content::Text, b"body", manner, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let manner = |keep_alive, old, head_only| Manner {
+            keep_alive,
+            old,
+            head_only,
+        };
+        let start = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n";
+        assert_eq!(written(manner(true, false, false)), format!("{start}\r\nbody"));
+        assert_eq!(
+            written(manner(true, true, false)),
+            format!("{start}Connection: keep-alive\r\n\r\nbody")
+        );
+        assert_eq!(
+            written(manner(false, true, false)),
+            format!("{start}Connection: close\r\n\r\nbody")
+        );
+        assert_eq!(written(manner(true, false, true)), format!("{start}\r\n"));
+    }
+}
