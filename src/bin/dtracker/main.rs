@@ -1,0 +1,85 @@
+//! The tracker: `dtracker`. Layer 4.
+//!
+//! Every command ends with 0 (done), 1 (failed, with one sentence on stderr) or 2 (wrong usage).
+
+mod serve;
+mod status;
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// A BitTorrent tracker, over HTTP and UDP.
+#[derive(Debug, Parser)]
+#[command(name = "dtracker", version, after_help = EXAMPLES)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dtracker serve
+  dtracker serve --config dtracker.toml
+  dtracker status tracker.example:6969
+
+Each command has its own --help. Exit status: 0 done, 1 failed, 2 wrong usage.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer announces until stopped
+    Serve(serve::ServeArgs),
+    /// Ask a running tracker how it is
+    Status(status::StatusArgs),
+}
+
+fn main() -> ExitCode {
+    let done = match &Args::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::Status(args) => status::run(args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // If stderr is closed too, the status has to do.
+            let _ = writeln!(io::stderr(), "dtracker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints one line on stdout.
+fn say(line: impl Display) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{line}")?)
+}
+
+/// Whether the reader of our stdout went away.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        for command in Args::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Examples:\n  dtracker "), "{help}");
+        }
+    }
+}

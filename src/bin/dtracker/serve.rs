@@ -1,0 +1,213 @@
+//! `dtracker serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use dtorrent::config::LogConfig;
+use dtorrent::logging::Logger;
+use dtorrent::tracker::server::{LocalTracker, Rules, TrackerConfig, TrackerServer};
+use dtorrent::tracker::swarm::Settings;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::say;
+
+/// How long a peer that has left is remembered as such.
+const TOMBSTONE_SECS: u16 = 300;
+/// How often the store is looked through for peers whose time is over.
+const TICK: Duration = Duration::from_secs(1);
+/// Files that are open besides connections: the log, sockets, what libraries open.
+const OTHER_FILES: u64 = 64;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ServeArgs {
+    /// Settings file; without one, the defaults hold
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answer HTTP here, instead of where the settings say; may be given several times
+    #[arg(long, value_name = "IP:PORT")]
+    http: Vec<SocketAddr>,
+    /// Answer UDP here, instead of where the settings say; may be given several times
+    #[arg(long, value_name = "IP:PORT")]
+    udp: Vec<SocketAddr>,
+    /// Log this level to the log file, instead of the configured one, and to stderr
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<log::LevelFilter>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  dtracker serve
+  dtracker serve --http 192.0.2.7:80 --udp 192.0.2.7:6969
+  dtracker serve --config /etc/dtracker.toml
+
+It says where it listens, and answers until SIGTERM or Ctrl-C. SIGHUP lets it read the settings and the lists again.";
+
+impl ServeArgs {
+    fn load(&self) -> Result<TrackerConfig> {
+        let mut config = match &self.config {
+            Some(path) => TrackerConfig::load(path)?,
+            None => TrackerConfig::without_file()?,
+        };
+        if !self.http.is_empty() {
+            config.http.listen.clone_from(&self.http);
+        }
+        if !self.udp.is_empty() {
+            config.udp.listen.clone_from(&self.udp);
+        }
+        if let Some(level) = self.log_level {
+            config.log.level = level;
+        }
+        Ok(config)
+    }
+}
+
+pub(crate) fn run(args: &ServeArgs) -> Result<()> {
+    let config = args.load()?;
+    let rules = Rules::load(&config)?;
+    let logger = Logger::start(&LogConfig::from(&config.log), args.log_level.is_some())?;
+    // Before anybody is answered: a signal that comes at once is not lost.
+    let signals = listen_for_signals().context("cannot catch signals")?;
+    raise_file_limit(config.http.max_connections);
+
+    let tracker = Arc::new(LocalTracker::new(store_settings(&config)));
+    let server = TrackerServer::start(tracker.clone(), rules, &config.http, &config.udp)?;
+    for (face, addresses) in [
+        ("http", server.http_addresses().to_vec()),
+        ("udp", server.udp_addresses()),
+    ] {
+        for address in addresses {
+            log::info!("answering {face}://{address}/announce");
+            say(format_args!("{face}://{address}/announce"))?;
+        }
+    }
+    let mut running = Running {
+        args,
+        config,
+        logger,
+        server,
+    };
+    running.until_told_to_stop(&signals, &tracker);
+    let Running { server, logger, .. } = running;
+    server.stop();
+    log::info!("stopped");
+    logger.stop();
+    Ok(())
+}
+
+fn store_settings(config: &TrackerConfig) -> Settings {
+    Settings {
+        // Alone, a node's name is its own business.
+        node: 0,
+        max_swarms: config.store.max_torrents,
+        max_peers: config.store.max_peers,
+        peer_lifetime_secs: config.announce.peer_lifetime_secs,
+        tombstone_secs: TOMBSTONE_SECS,
+    }
+}
+
+/// Signals as they come, from a thread that waits for them as long as the program lives.
+fn listen_for_signals() -> Result<Receiver<i32>> {
+    let (signals_tx, signals_rx) = bounded(16);
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
+    std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(move || {
+            for signal in signals.forever() {
+                // The main thread ends last, and with it everything.
+                let _ = signals_tx.send(signal);
+            }
+        })?;
+    Ok(signals_rx)
+}
+
+/// The usual limit of 1,024 open files is for programs that use `select`; those of connections come on top.
+fn raise_file_limit(max_connections: usize) {
+    let wanted = max_connections as u64 + OTHER_FILES;
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let raised = limit.maximum.map_or(wanted, |most| most.min(wanted));
+    let outcome = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(raised),
+            ..limit
+        },
+    );
+    if outcome.is_err() || raised < wanted {
+        log::warn!(
+            "http.max_connections is {max_connections}, but this program may open only {raised} files; raise the \
+             limit (ulimit -n, LimitNOFILE)"
+        );
+    }
+}
+
+/// What a running tracker consists of.
+struct Running<'a> {
+    args: &'a ServeArgs,
+    config: TrackerConfig,
+    logger: Logger,
+    server: TrackerServer,
+}
+
+impl Running<'_> {
+    fn until_told_to_stop(&mut self, signals: &Receiver<i32>, tracker: &LocalTracker) {
+        loop {
+            match signals.recv_timeout(TICK) {
+                Err(RecvTimeoutError::Timeout) => tracker.tick(),
+                Ok(SIGHUP) => self.reload(),
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Takes over what can be taken over. What is wrong leaves everything as it is.
+    fn reload(&mut self) {
+        let loaded = self
+            .args
+            .load()
+            .and_then(|config| Ok((Rules::load(&config)?, config)));
+        let (rules, config) = match loaded {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                log::error!("the old settings and lists stay in force: {error:#}");
+                return;
+            }
+        };
+        self.server.set_rules(rules);
+        self.logger.configure(&LogConfig::from(&config.log));
+        let waiting = self.config.changes_needing_restart(&config);
+        if waiting.is_empty() {
+            log::info!("settings and lists were read again");
+        } else {
+            log::warn!(
+                "settings and lists were read again; these wait for the next start: {}",
+                waiting.join(", ")
+            );
+        }
+        // What needs a restart is compared with what runs.
+        self.config = TrackerConfig {
+            announce: dtorrent::tracker::server::config::AnnounceConfig {
+                peer_lifetime_secs: self.config.announce.peer_lifetime_secs,
+                ..config.announce
+            },
+            http: dtorrent::tracker::server::config::HttpConfig {
+                listen: self.config.http.listen.clone(),
+                threads: self.config.http.threads,
+                ..config.http
+            },
+            udp: self.config.udp.clone(),
+            store: self.config.store.clone(),
+            ..config
+        };
+    }
+}
