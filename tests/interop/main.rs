@@ -11,6 +11,7 @@ mod support;
 
 mod bad_input;
 mod credits;
+mod dtracker;
 mod kill;
 mod matrix;
 mod mixed_swarm;

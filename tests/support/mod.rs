@@ -5,7 +5,7 @@
 //!   test fails.
 //! - A [`process::Process`] ends with the test that started it, and with the test program.
 //! - [`cli`] is our own client; [`aria2`], [`libtorrent`] and [`transmission`] are those of others, and
-//!   [`opentracker`] brings them together.
+//!   [`opentracker`] and our own [`dtracker`] bring them together.
 //! - A [`peer::ScriptedPeer`] speaks our own codec and misbehaves where a story needs it, and a
 //!   [`web::ScriptedWeb`] answers HTTP with any bytes.
 //!
@@ -15,6 +15,7 @@
 pub(crate) mod aria2;
 pub(crate) mod cli;
 pub(crate) mod content;
+pub(crate) mod dtracker;
 pub(crate) mod libtorrent;
 pub(crate) mod opentracker;
 pub(crate) mod peer;

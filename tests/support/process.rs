@@ -125,6 +125,11 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Lets it read its settings again (SIGHUP).
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Ends it without a word of warning (SIGKILL), and waits until it is gone.
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
