@@ -6,6 +6,7 @@ pub mod assembly;
 pub mod blame;
 pub mod connections;
 pub mod downloader;
+mod feed;
 #[cfg(test)]
 mod fixture;
 pub mod link;

@@ -1,9 +1,9 @@
 //! What one torrent decides: whom to connect to, what to ask whom for, whom to serve, which pieces count.
 //! Layer 2: events and the time in, [`Action`]s out; no socket, file or clock.
 //!
-//! The parts have their own files: `transfer.rs` (blocks, requests and what the disk says
-//! of them) and `neighbours.rs` (joining, leaving, choking, dialling). This one holds the
-//! state that they share.
+//! The parts have their own files: `feed.rs` (requests), `transfer.rs` (blocks and what the
+//! disk says of them) and `neighbours.rs` (joining, leaving, choking, dialling). This one
+//! holds the state that they share.
 //!
 //! # Invariants
 //!
