@@ -79,6 +79,11 @@ impl Assembly {
         self.budget.taken() + self.budget.limit() / 4 > self.budget.limit()
     }
 
+    /// Credits of the budget that nobody holds.
+    pub fn free_credits(&self) -> usize {
+        self.budget.limit().saturating_sub(self.budget.taken())
+    }
+
     /// Opens a piece if its credits can be had, and nothing of an earlier attempt is on its way to the disk.
     pub fn open(&mut self, piece: PieceIndex) -> bool {
         if self.leftover.contains_key(&piece) {

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::peer::link::{PeerCommand, PeerKey};
+use crate::picker::OpenProgress;
 use crate::torrent::peer::Peer;
 use crate::torrent::state::{Action, Readiness, Torrent};
 use crate::wire::message::Message;
@@ -15,25 +16,65 @@ impl Torrent {
         if self.stopping || !ready || self.is_complete() {
             return;
         }
-        for key in hungry {
-            self.feed(now, key);
+        let Some(share) = self.fair_share(now) else {
+            for key in hungry {
+                self.feed(now, key, 1.0);
+            }
+            return;
+        };
+        // Everybody gets a share, and what is left then goes to whoever can use it. Who is first changes, for
+        // there may be less than one block for each.
+        let mut turn: Vec<_> = self.peers.keys().copied().collect();
+        let first = turn.partition_point(|key| *key <= self.fed_first);
+        turn.rotate_left(first);
+        self.fed_first = turn.first().copied().unwrap_or(self.fed_first);
+        for share in [share, 1.0] {
+            turn.iter().for_each(|key| self.feed(now, *key, share));
         }
     }
 
-    fn feed(&mut self, now: Instant, key: PeerKey) {
-        let may_start = self.may_become_active(key);
-        let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.session.am_interested) else {
+    /// Which part of the requests that it could have out each peer may have, if there is not the memory for all
+    /// of them: so what is out at each is worth the same time, however fast it is.
+    fn fair_share(&self, now: Instant) -> Option<f64> {
+        let full = self.active_places_are_taken();
+        let (mut out, mut wanted) = (0, 0);
+        for peer in self.peers.values() {
+            if may_be_asked(peer) && (!full || goes_on(peer)) {
+                out += peer.pipeline.len();
+                wanted += peer.pipeline.room(now, peer.session.request_queue);
+            }
+        }
+        let mut there = self.assembly.free_credits();
+        if wanted > there && !self.assembly.spills() {
+            // Pieces that are kept hold the credits of all of their blocks.
+            let free = |open: OpenProgress| (open.total - open.received - open.requested) as usize;
+            there += self.picker.open_pieces().map(free).sum::<usize>();
+        }
+        (wanted > there).then(|| (out + there) as f64 / (out + wanted) as f64)
+    }
+
+    /// Asks a peer for as much as it has room for, up to this share of what may be out at it, and one block.
+    fn feed(&mut self, now: Instant, key: PeerKey, share: f64) {
+        let full = self.active_places_are_taken();
+        let Some(peer) = self
+            .peers
+            .get_mut(&key)
+            .filter(|peer| may_be_asked(peer) && (!full || goes_on(peer)))
+        else {
             return;
         };
         let session = &peer.session;
         let allowed = session.peer_choking.then_some(session.allowed_fast.as_slice());
         let room = peer.pipeline.room(now, session.request_queue);
-        if room == 0 || !may_start || allowed.is_some_and(<[_]>::is_empty) {
+        let out = peer.pipeline.len();
+        let most = ((out + room) as f64 * share) as usize;
+        let room = room.min(most.max(1).saturating_sub(out));
+        let granted = self.assembly.take_blocks(room);
+        if granted == 0 {
             return;
         }
         let ip = session.addr.ip();
         let visible = self.blame.visible_to(ip, &session.has);
-        let granted = self.assembly.take_blocks(room);
         let mut blocks = Vec::with_capacity(granted);
         let assembly = &mut self.assembly;
         let mut open = |piece| assembly.open(piece);
@@ -55,14 +96,26 @@ impl Torrent {
         }
     }
 
-    /// Whether this peer is, or may become, one of those that we download from at a time.
-    fn may_become_active(&self, key: PeerKey) -> bool {
+    /// Whether we download from as many peers as we may at a time.
+    fn active_places_are_taken(&self) -> bool {
         let most = self.settings.active_peers;
-        // One that lets us wait takes no place: a few of them would otherwise keep everybody else out.
-        let is_active = |peer: &Peer| !peer.pipeline.is_empty() && !peer.pipeline.is_snubbed();
-        let goes_on = |peer: &Peer| is_active(peer) || peer.pipeline.is_snubbed();
-        most == 0
-            || self.peers.get(&key).is_some_and(goes_on)
-            || self.peers.values().filter(|peer| is_active(peer)).count() < most
+        most > 0 && self.peers.values().filter(|peer| is_active(peer)).count() >= most
     }
+}
+
+/// Whether it has something for us and lets us ask for it.
+fn may_be_asked(peer: &Peer) -> bool {
+    let session = &peer.session;
+    session.am_interested && !(session.peer_choking && session.allowed_fast.is_empty())
+}
+
+/// Whether it takes one of the places of those that we download from. One that lets us wait takes none: a few
+/// of them would otherwise keep everybody else out.
+fn is_active(peer: &Peer) -> bool {
+    !peer.pipeline.is_empty() && !peer.pipeline.is_snubbed()
+}
+
+/// Whether it may be asked although all places are taken.
+fn goes_on(peer: &Peer) -> bool {
+    is_active(peer) || peer.pipeline.is_snubbed()
 }

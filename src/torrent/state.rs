@@ -161,6 +161,8 @@ pub struct Torrent {
     pub(super) peers: BTreeMap<PeerKey, Peer>,
     /// Peers that may have room for requests.
     pub(super) hungry: BTreeSet<PeerKey>,
+    /// Who was the first to be asked when memory was last short.
+    pub(super) fed_first: PeerKey,
     /// Blocks of large pieces on their way to the disk, sent together at the end of the turn.
     pub(super) spilling: Vec<(Block, BlockBuf)>,
     pub(super) at_disk: usize,
@@ -203,6 +205,7 @@ impl Torrent {
             addresses: AddressBook::default(),
             peers: BTreeMap::new(),
             hungry: BTreeSet::new(),
+            fed_first: PeerKey(0),
             spilling: Vec::new(),
             at_disk: 0,
             check: Check::new(start.to_check),

@@ -300,6 +300,53 @@ fn what_may_be_had_while_choked_is_fetched_and_nothing_else() {
 }
 
 #[test]
+fn scarce_memory_is_shared_by_all_who_serve_us() {
+    // 64 credits, for pieces that are spilled and for pieces that are kept.
+    for piece_blocks in [32, 16, 4] {
+        let mut world = World::new(Plan {
+            piece_length: piece_blocks * BLOCK_LENGTH,
+            files: vec![u64::from(BLOCK_LENGTH) * 4_096],
+            budget_mib: 1,
+            ..Plan::default()
+        });
+        for number in 1..=40 {
+            world.join(number, Manner { speed: 1, ..HONEST });
+        }
+        world.steps(3);
+        // Of the last seconds in which there was always work for everybody.
+        let mut idle = 0;
+        for _ in 0..30 {
+            world.step();
+            let out = world.torrent.peers.values().map(|peer| peer.pipeline.len());
+            idle += out.filter(|out| *out == 0).count();
+        }
+        let least = world.peers.values().map(|peer| peer.sent).min().unwrap();
+        assert!(
+            least >= 5,
+            "pieces of {piece_blocks}: somebody sent {least} blocks, idle {idle} times"
+        );
+        world.finish();
+    }
+}
+
+#[test]
+fn memory_that_slow_peers_do_not_need_goes_to_a_quick_one() {
+    let mut world = World::new(Plan {
+        budget_mib: 1,
+        ..large()
+    });
+    for number in 1..=12 {
+        world.join(number, Manner { speed: 1, ..HONEST });
+    }
+    let quick = world.join(13, Manner { speed: 24, ..HONEST });
+    world.steps(60);
+    let sent: Vec<_> = world.peers.values().map(|peer| peer.sent).collect();
+    let others: usize = sent[..12].iter().sum();
+    assert!(world.peer(quick).sent * 12 * 2 > others * 3, "{sent:?}");
+    world.finish();
+}
+
+#[test]
 fn only_so_many_peers_are_downloaded_from_at_a_time() {
     let mut plan = large();
     plan.settings.active_peers = 2;
