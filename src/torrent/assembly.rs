@@ -54,18 +54,29 @@ pub struct Assembly {
 }
 
 impl Assembly {
-    /// No piece open. Whether pieces are kept or spilled follows from the size of the budget now.
+    /// No piece open.
     pub fn new(geometry: Geometry, budget: Arc<Budget>) -> Self {
-        let blocks = geometry.block_count(PieceIndex(0)) as usize;
-        let spills = blocks > budget.limit() / 4;
-        Self {
+        let mut assembly = Self {
             geometry,
             budget,
-            spills,
+            spills: false,
             block_credits: 0,
             open: BTreeMap::new(),
             leftover: BTreeMap::new(),
+        };
+        assembly.fit_to_budget();
+        assembly
+    }
+
+    /// Chooses anew whether pieces are kept or spilled, by the size of the budget now, if none is open.
+    pub fn fit_to_budget(&mut self) {
+        if self.open.is_empty() && self.block_credits == 0 {
+            self.spills = self.pieces_are_too_large();
         }
+    }
+
+    fn pieces_are_too_large(&self) -> bool {
+        self.geometry.block_count(PieceIndex(0)) as usize > self.budget.limit() / 4
     }
 
     /// Whether pieces are too large to be kept in memory.
@@ -86,7 +97,9 @@ impl Assembly {
 
     /// Opens a piece if its credits can be had, and nothing of an earlier attempt is on its way to the disk.
     pub fn open(&mut self, piece: PieceIndex) -> bool {
-        if self.leftover.contains_key(&piece) {
+        // In a budget that has shrunk, the pieces that are kept come to their end before others are spilled.
+        let is_outgrown = !self.spills && self.pieces_are_too_large();
+        if is_outgrown || self.leftover.contains_key(&piece) {
             return false;
         }
         let blocks = self.geometry.block_count(piece) as usize;

@@ -16,6 +16,7 @@ impl Torrent {
         if self.stopping || !ready || self.is_complete() {
             return;
         }
+        self.assembly.fit_to_budget();
         let Some(share) = self.fair_share(now) else {
             for key in hungry {
                 self.feed(now, key, 1.0);

@@ -330,6 +330,26 @@ fn scarce_memory_is_shared_by_all_who_serve_us() {
 }
 
 #[test]
+fn a_budget_that_shrinks_below_one_piece_and_grows_again_holds_up_nothing() {
+    for mib in [1, 3] {
+        let mut world = World::new(Plan {
+            piece_length: 128 * BLOCK_LENGTH,
+            files: vec![u64::from(BLOCK_LENGTH) * 128 * 30],
+            budget_mib: 16,
+            ..Plan::default()
+        });
+        world.join(1, HONEST);
+        world.join(2, Manner { speed: 3, ..HONEST });
+        world.steps(10);
+        world.budget.resize_mib(mib);
+        world.until("some more pieces", |world| world.torrent.have().count() >= 15);
+        assert!(world.torrent.assembly.spills());
+        world.budget.resize_mib(16);
+        world.finish();
+    }
+}
+
+#[test]
 fn memory_that_slow_peers_do_not_need_goes_to_a_quick_one() {
     let mut world = World::new(Plan {
         budget_mib: 1,
