@@ -335,13 +335,118 @@ mod tests {
     use crate::wire::handshake::Handshake;
 
     fn session() -> Session {
+        session_with(true)
+    }
+
+    /// Of a torrent of ten pieces of ten bytes.
+    fn session_with(fast: bool) -> Session {
         let geometry = Geometry::new(100, 10).unwrap();
+        let mut handshake = Handshake::ours(InfoHash::new([1; 20]), PeerId::new([2; 20]));
+        if !fast {
+            handshake.reserved = [0; 8];
+        }
         let peer = Introduction {
             addr: SocketAddr::from(([192, 0, 2, 1], 6881)),
             direction: Direction::Outgoing,
-            handshake: Handshake::ours(InfoHash::new([1; 20]), PeerId::new([2; 20])),
+            handshake,
         };
         Session::new(&peer, geometry)
+    }
+
+    fn block(piece: u32, begin: u32, length: u32) -> Block {
+        Block {
+            piece: PieceIndex(piece),
+            begin,
+            length,
+        }
+    }
+
+    #[test]
+    fn hostile_messages_are_refused_and_change_nothing() {
+        let request = |piece, begin, length| {
+            let block = block(piece, begin, length);
+            (Message::Request(block), SessionError::NoSuchBlock(block))
+        };
+        let wrong = |bytes: &[u8]| {
+            (
+                Message::Bitfield(bytes.into()),
+                SessionError::WrongBitfield(bytes.len(), 10),
+            )
+        };
+        let unreadable = |payload: &[u8]| Message::Extended(HANDSHAKE_NUMBER, payload.into());
+        let table = [
+            (Message::Have(10), SessionError::NoSuchPiece(10, 10)),
+            (Message::Have(u32::MAX), SessionError::NoSuchPiece(u32::MAX, 10)),
+            (Message::AllowedFast(10), SessionError::NoSuchPiece(10, 10)),
+            wrong(&[]),
+            wrong(&[0xff]),
+            wrong(&[0xff, 0xc0, 0]),
+            // A bit for a piece past the end.
+            wrong(&[0, 0b0010_0000]),
+            request(10, 0, 1),
+            request(u32::MAX, 0, 1),
+            request(0, 10, 1),
+            request(0, 9, 2),
+            request(0, 0, 0),
+            request(0, 0, MAX_SERVED_BLOCK + 1),
+            // Their sum wraps round to something small.
+            request(0, u32::MAX, 2),
+            request(0, 5, u32::MAX),
+        ];
+        for (message, expected) in table {
+            let mut session = session();
+            session.on_message(&Message::Have(3)).unwrap();
+            let before = (session.has.clone(), session.allowed_fast.clone());
+            assert_eq!(session.on_message(&message), Err(expected), "{message:?}");
+            assert_eq!((session.has, session.allowed_fast), before, "{message:?}");
+        }
+        for payload in [&b""[..], b"d", b"le", b"i1e", &[b'd'; 70_000]] {
+            let refused = session().on_message(&unreadable(payload));
+            assert!(
+                matches!(refused, Err(SessionError::ExtensionHandshake(_))),
+                "{:?}: {refused:?}",
+                &payload[..payload.len().min(20)]
+            );
+        }
+    }
+
+    #[test]
+    fn the_fast_extension_is_refused_to_those_who_did_not_announce_it() {
+        for message in [
+            Message::HaveAll,
+            Message::HaveNone,
+            Message::SuggestPiece(1),
+            Message::AllowedFast(1),
+            Message::RejectRequest(block(0, 0, 10)),
+        ] {
+            assert_eq!(
+                session_with(false).on_message(&message),
+                Err(SessionError::FastNotAgreed),
+                "{message:?}"
+            );
+            assert!(session().on_message(&message).is_ok(), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_useless_but_no_offence_does_nothing() {
+        let mut session = session();
+        let before = format!("{session:?}");
+        for message in [
+            Message::KeepAlive,
+            Message::Port(0),
+            Message::SuggestPiece(u32::MAX),
+            Message::Unknown(99),
+            Message::Extended(77, b"what is this"[..].into()),
+            Message::Extended(HANDSHAKE_NUMBER, b"d1:pi99999e1:v0:4:reqqi-1ee"[..].into()),
+        ] {
+            assert_eq!(session.on_message(&message), Ok(Said::Nothing), "{message:?}");
+        }
+        assert_eq!(format!("{session:?}"), before);
+        for _ in 0..2 {
+            (0..10).for_each(|piece| drop(session.on_message(&Message::AllowedFast(piece))));
+        }
+        assert_eq!(session.allowed_fast.len(), 10, "each counts once");
     }
 
     #[test]
