@@ -1,7 +1,7 @@
 //! Bencoding: how torrents, tracker answers and extension handshakes are written down. Layer 1, BEP 3
 //! §bencoding.
 //!
-//! [`decode`] checks the whole input once, without recursion and without allocating for what it finds, and
+//! [`decode()`] checks the whole input once, without recursion and without allocating for what it finds, and
 //! gives a [`Value`]: a view of the checked bytes. A view knows its exact bytes ([`Value::raw`]), which is
 //! what an info-hash is computed over. Lists and dictionaries are walked where they lie, so even a hostile
 //! input costs no more memory than its own bytes and no more time than a few passes over them.

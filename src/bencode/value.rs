@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::decode::number;
 
-/// A value: a view of its own bytes. Only [`super::decode`] and its kin make one, so the bytes are well-formed.
+/// A value: a view of its own bytes. Only [`super::decode()`] and its kin make one, so the bytes are well-formed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Value<'a> {
     raw: &'a [u8],

@@ -1,5 +1,5 @@
 //! `config.toml` as a value: every key, its unit, its range and its default. Layer 1, as are `value`'s
-//! checks; [`file`] and [`watch`] read it from the disk and are layer 3.
+//! checks; `file` and [`watch`] read it from the disk and are layer 3.
 //!
 //! A key stands here only with code that obeys it. Three things must stay true, and tests hold them: the
 //! shipped `config.toml` parses to exactly [`Config::default`], it names every key, and a key or value that

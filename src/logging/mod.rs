@@ -5,7 +5,7 @@
 //! not fit are counted, and the count is logged as soon as there is room.
 //!
 //! What comes from the network (names, errors, client versions) may hold line breaks and terminal escapes;
-//! [`line`] makes them visible before a line is built, so one event is always one line.
+//! `line` makes them visible before a line is built, so one event is always one line.
 
 mod line;
 mod rotate;
