@@ -194,16 +194,6 @@ impl Picker {
         self.counts.get(piece.get()).map_or(0, |count| count + self.seeds)
     }
 
-    /// Complete copies of the torrent among the connected peers, taken together: 2.25 if each piece is there
-    /// twice and a quarter of them more often. Time: one pass over the pieces.
-    pub fn distributed_copies(&self) -> f64 {
-        let Some(&least) = self.counts.iter().min() else {
-            return f64::from(self.seeds);
-        };
-        let above = self.counts.iter().filter(|&&count| count > least).count();
-        f64::from(least + self.seeds) + above as f64 / self.counts.len() as f64
-    }
-
     fn count_up(&mut self, piece: PieceIndex) {
         if let Some(count) = self.counts.get_mut(piece.get()) {
             self.candidates.rise(piece, self.priorities[piece.get()], *count);

@@ -353,18 +353,13 @@ fn copies_are_counted_with_seeds() {
     let mut picker = picker(4, 1);
     picker.peer_joined(&Bitfield::full(4));
     picker.peer_joined(&set(&[0, 1, 2], 4));
-    assert_eq!(picker.distributed_copies(), 1.75);
+    let counts = |picker: &Picker| [0, 3].map(|piece| picker.availability(PieceIndex(piece)));
+    assert_eq!(counts(&picker), [2, 1]);
     picker.peer_got(PieceIndex(3));
-    assert_eq!(
-        (picker.distributed_copies(), picker.availability(PieceIndex(3))),
-        (2.0, 2)
-    );
+    assert_eq!(counts(&picker), [2, 2]);
     picker.peer_left(&Bitfield::full(4));
     picker.peer_left(&Bitfield::full(4));
-    assert_eq!(
-        (picker.distributed_copies(), picker.availability(PieceIndex(3))),
-        (0.0, 0)
-    );
+    assert_eq!(counts(&picker), [0, 0]);
 }
 
 #[test]

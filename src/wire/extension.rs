@@ -108,14 +108,6 @@ impl ExtensionHandshake {
         self.upload_only = later.upload_only.or(self.upload_only);
         self.your_ip = later.your_ip.or(self.your_ip);
     }
-
-    /// The number under which the sender takes messages of this extension, if it does.
-    pub fn number_of(&self, extension: &str) -> Option<u8> {
-        self.extensions
-            .get(extension)
-            .copied()
-            .filter(|number| *number != 0)
-    }
 }
 
 fn extensions_from(dict: Dict<'_>) -> BTreeMap<String, u8> {
@@ -183,13 +175,19 @@ mod tests {
         assert_eq!(ExtensionHandshake::decode(&bytes), Ok(full()));
     }
 
+    /// The number under which the sender takes messages of this extension; 0 takes it back.
+    fn number_of(handshake: &ExtensionHandshake, extension: &str) -> Option<u8> {
+        let number = handshake.extensions.get(extension).copied();
+        number.filter(|number| *number != 0)
+    }
+
     #[test]
     fn the_example_of_bep_10_is_read() {
         let payload = b"d1:md11:LT_metadatai1e7:\xc2\xb5T_PEXi2ee1:pi6881e1:v13:\xc2\xb5Torrent 1.2e";
         let read = ExtensionHandshake::decode(payload).unwrap();
-        assert_eq!(read.number_of("LT_metadata"), Some(1));
-        assert_eq!(read.number_of("µT_PEX"), Some(2));
-        assert_eq!(read.number_of("ut_pex"), None);
+        assert_eq!(number_of(&read, "LT_metadata"), Some(1));
+        assert_eq!(number_of(&read, "µT_PEX"), Some(2));
+        assert_eq!(number_of(&read, "ut_pex"), None);
         assert_eq!(read.client.as_deref(), Some("µTorrent 1.2"));
         assert_eq!(read.port, NonZeroU16::new(6881));
     }
@@ -251,8 +249,8 @@ mod tests {
     fn a_later_handshake_changes_only_what_it_names() {
         let mut known = full();
         known.update(ExtensionHandshake::decode(b"d1:md6:ut_pexi0ee4:reqqi9ee").unwrap());
-        assert_eq!(known.number_of("ut_pex"), None);
-        assert_eq!(known.number_of("ut_metadata"), Some(2));
+        assert_eq!(number_of(&known, "ut_pex"), None);
+        assert_eq!(number_of(&known, "ut_metadata"), Some(2));
         assert_eq!(known.request_queue, Some(9));
         assert_eq!(known.client, full().client);
     }
