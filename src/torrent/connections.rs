@@ -19,7 +19,8 @@ impl ConnectionLimit {
         }
     }
 
-    /// Changes the limit. Connections over it stay; there are no new ones until enough have left.
+    /// Changes the limit. Connections over it stay until each torrent has closed its part of them, see
+    /// [`Self::to_close`].
     pub fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
     }
@@ -32,6 +33,14 @@ impl ConnectionLimit {
                 (open < limit).then_some(open + 1)
             })
             .is_ok()
+    }
+
+    /// How many of its `own` connections a torrent should close, since there are more than the limit allows:
+    /// its part of them, rounded up.
+    pub fn to_close(&self, own: usize) -> usize {
+        let open = self.open.load(Ordering::Relaxed);
+        let over = open.saturating_sub(self.limit.load(Ordering::Relaxed));
+        if over == 0 { 0 } else { (own * over).div_ceil(open) }
     }
 
     /// A connection has ended.
@@ -52,7 +61,19 @@ mod tests {
         limit.give_back();
         limit.set_limit(1);
         assert!(!limit.take(), "one is open still");
+        assert_eq!(limit.to_close(1), 0);
         limit.give_back();
         assert!(limit.take());
+    }
+
+    #[test]
+    fn each_torrent_closes_its_part_of_what_is_too_much() {
+        let limit = ConnectionLimit::new(100);
+        (0..100).for_each(|_| assert!(limit.take()));
+        assert_eq!(limit.to_close(60), 0);
+        limit.set_limit(50);
+        assert_eq!([60, 39, 1].map(|own| limit.to_close(own)), [30, 20, 1]);
+        limit.set_limit(0);
+        assert_eq!(limit.to_close(60), 60);
     }
 }

@@ -315,6 +315,8 @@ impl Downloader {
 
     fn on_tick(&mut self, now: Instant) {
         self.torrent.on_tick(now);
+        let over = self.commons.connections.to_close(self.connections.len());
+        self.torrent.close_least_useful(now, over);
         self.leaving.retain_mut(|connection| !connection.is_finished());
         self.report_status();
         self.report_details();

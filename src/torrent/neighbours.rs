@@ -1,5 +1,6 @@
 //! Peers: who joins and leaves, what they say, whom we serve, whom we dial. Layer 2.
 
+use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -336,6 +337,28 @@ impl Torrent {
                 self.info.name
             );
             self.release_requests(key);
+        }
+    }
+
+    /// Closes connections, those first that are of the least use: with nobody who wants anything of the other,
+    /// then by what they carry; of equals, the newest.
+    pub fn close_least_useful(&mut self, now: Instant, count: usize) {
+        let mut by_use: Vec<_> = self
+            .peers
+            .values()
+            .map(|peer| {
+                let wanted = peer.session.am_interested || peer.session.peer_interested;
+                let rate = peer.download_rate() + peer.upload_rate();
+                (wanted, rate, Reverse((peer.connected_at, peer.key)))
+            })
+            .collect();
+        by_use.sort_unstable();
+        for (_, _, Reverse((_, key))) in by_use.into_iter().take(count) {
+            self.close(
+                now,
+                key,
+                CloseReason::ByUs("the settings allow fewer connections now"),
+            );
         }
     }
 

@@ -342,6 +342,10 @@ impl Torrent {
     /// Call this twice a second or so.
     pub fn on_tick(&mut self, now: Instant) {
         self.tick_peers(now);
+        self.close_least_useful(
+            now,
+            self.peers.len().saturating_sub(self.settings.max_connections),
+        );
         self.pass_on_suspects(now);
         self.give_up_orphans(now);
         self.download_rate.update(now, self.downloaded);

@@ -121,6 +121,32 @@ fn a_peer_counts_once_however_it_tells_of_its_pieces() {
 }
 
 #[test]
+fn a_lower_limit_closes_the_connections_of_least_use() {
+    let mut world = World::new(Plan {
+        files: vec![u64::from(crate::geometry::BLOCK_LENGTH) * 4_000],
+        ..Plan::default()
+    });
+    for number in 1..=3 {
+        world.join_with(number, HONEST, bits(2_000, []));
+    }
+    for (number, speed) in [(4, 1), (5, 9), (6, 4)] {
+        world.join(number, Manner { speed, ..HONEST });
+    }
+    world.steps(30);
+    assert_eq!(world.peers.len(), 6);
+    let fewer = |world: &World, max_connections| crate::torrent::state::Settings {
+        max_connections,
+        ..world.torrent.settings.clone()
+    };
+    world.torrent.set_settings(fewer(&world, 4));
+    world.steps(5);
+    assert_eq!(connected(&world), [1, 4, 5, 6], "the oldest of equals stays");
+    world.torrent.set_settings(fewer(&world, 1));
+    world.steps(5);
+    assert_eq!(connected(&world), [5], "the quickest");
+}
+
+#[test]
 fn a_later_bitfield_takes_the_place_of_the_first() {
     let mut world = World::new(Plan::default());
     let key = world.join(1, HONEST);
