@@ -211,7 +211,7 @@ pub struct Peer {
     pub unchoked_since: Option<Instant>,
     /// Bytes of blocks that it sent us.
     pub downloaded: u64,
-    /// Blocks that it sent and that nobody had asked for.
+    /// Blocks that it sent and that nobody had asked for; one is forgiven with each tick.
     pub unasked: u32,
     download_rate: Rate,
     upload_rate: Rate,
@@ -242,6 +242,7 @@ impl Peer {
         self.download_rate.update(now, self.downloaded);
         self.upload_rate.update(now, self.uploaded());
         self.pipeline.adapt(self.download_rate(), before);
+        self.unasked = self.unasked.saturating_sub(1);
     }
 
     /// Bytes a second of blocks from it.

@@ -279,6 +279,22 @@ fn blocks_that_nobody_asked_for_are_thrown_away_and_then_the_peer_is() {
 }
 
 #[test]
+fn what_came_unasked_long_ago_is_forgiven() {
+    let mut world = World::new(Plan::default());
+    let silent = Manner {
+        keeps_choking: true,
+        ..HONEST
+    };
+    let key = world.join(1, silent);
+    let block = world.geometry().block(PieceIndex(3), 0);
+    (0..1_500).for_each(|_| world.send_block(key, block));
+    world.steps(4_000);
+    (0..1_200).for_each(|_| world.send_block(key, block));
+    world.end_turn();
+    assert!(world.peers.contains_key(&key));
+}
+
+#[test]
 fn what_may_be_had_while_choked_is_fetched_and_nothing_else() {
     let mut world = World::new(Plan::default());
     let key = world.join(
