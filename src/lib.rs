@@ -20,6 +20,7 @@ pub mod wire;
 // Layers 2 and 3, by subject.
 pub mod choker;
 pub mod create;
+pub mod descriptors;
 pub mod engine;
 pub mod hashing;
 pub mod logging;

@@ -35,6 +35,7 @@ struct Args {
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    dtorrent::descriptors::raise_limit();
     let open = match args
         .torrents
         .iter()

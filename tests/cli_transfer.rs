@@ -190,3 +190,35 @@ fn incomplete_data_is_not_seeded() {
     );
     assert_eq!(fs::read(scene.path("data/film")).unwrap(), wrong);
 }
+
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_it_goes() {
+    let scene = Scene::new();
+    let program = env!("CARGO_BIN_EXE_dtorrent-cli");
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -Sn 64 && exec \"$0\" \"$@\"", program])
+        .args(["seed", "film.torrent", "--dir", "data", "--state", "state"])
+        .args(["--config", "config.toml"])
+        .current_dir(scene.0.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Its first line comes when it runs.
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let limits = fs::read_to_string(format!("/proc/{}/limits", child.id()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let limits = limits.unwrap();
+    let open_files = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let [soft, hard] = [3, 4].map(|at| open_files.split_whitespace().nth(at).unwrap());
+    assert_eq!(soft, hard, "{open_files}");
+    assert_ne!(soft, "64");
+}

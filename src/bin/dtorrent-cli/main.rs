@@ -56,6 +56,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    dtorrent::descriptors::raise_limit();
     let done = match &cli.command {
         Command::Create(args) => create::run(args, &cli.common),
         Command::Show(args) => show::run(args, &cli.common),
