@@ -22,7 +22,7 @@ pub const MAX_BODY: usize = 256 * 1024;
 
 /// Whose the kinds are.
 pub mod kind {
-    /// The link itself: `0x00..0x10`.
+    /// The link itself: `0x00..0x10`. This one says nothing.
     pub const LINK: u8 = 0x00;
     /// The last frame of a link that is closed in good order.
     pub const GOODBYE: u8 = 0x01;

@@ -10,6 +10,7 @@ pub mod contact;
 pub mod fingers;
 pub mod frame;
 pub mod interval;
+pub mod link;
 pub mod list;
 pub mod lookup;
 pub mod members;
