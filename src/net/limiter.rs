@@ -154,6 +154,8 @@ struct Waiting {
     timekeeper: Option<Ticket>,
     /// How often everybody was asked to look around.
     roll_calls: u64,
+    #[cfg(test)]
+    naps: usize,
 }
 
 impl Tree {

@@ -45,35 +45,35 @@ impl<'l> Claim<'l> {
     /// the thread may do as it likes: the claim keeps its place.
     pub(crate) fn wait<T>(&mut self, other: &Receiver<T>, until: Option<Instant>) -> Waited<T> {
         let mut waiting = self.tree.lock();
-        let next_grant = waiting.grant(Instant::now());
-        if !waiting.buckets.is_waiting(self.ticket) {
-            return Waited::Granted;
-        }
-        if std::mem::replace(&mut self.roll_calls, waiting.roll_calls) != waiting.roll_calls {
-            return Waited::Woken;
-        }
-        let (wake, woken) = self.alarm.get_or_insert_with(|| bounded(1));
-        let keeps_time = waiting.lie_down(self.ticket, wake.clone());
-        drop(waiting);
-        let rise = [until, next_grant.filter(|_| keeps_time)];
-        let alarm = rise.into_iter().flatten().min().map_or_else(never, at);
-        let came = select! {
-            recv(woken) -> _ => None,
-            recv(alarm) -> _ => None,
-            recv(other) -> came => Some(came),
+        let waited = loop {
+            let now = Instant::now();
+            let next_grant = waiting.grant(now);
+            if !waiting.buckets.is_waiting(self.ticket) {
+                break Waited::Granted;
+            }
+            let called = std::mem::replace(&mut self.roll_calls, waiting.roll_calls) != waiting.roll_calls;
+            if called || until.is_some_and(|until| until <= now) {
+                break Waited::Woken;
+            }
+            let (wake, woken) = self.alarm.get_or_insert_with(|| bounded(1));
+            let keeps_time = waiting.lie_down(self.ticket, wake);
+            drop(waiting);
+            let rise = [until, next_grant.filter(|_| keeps_time)];
+            let alarm = rise.into_iter().flatten().min().map_or_else(never, at);
+            let came = select! {
+                recv(woken) -> _ => None,
+                recv(alarm) -> _ => None,
+                recv(other) -> came => Some(came),
+            };
+            waiting = self.tree.lock();
+            // It must not be lost; the claim learns at its next wait if it was granted.
+            if let Some(came) = came {
+                break Waited::Other(came);
+            }
         };
-        let mut waiting = self.tree.lock();
+        // Only now: who is woken to keep the time, and passes the watch on for that, wakes others without end.
         waiting.get_up(self.ticket);
-        // What came must not be lost; the claim learns at its next wait that it was granted.
-        if let Some(came) = came {
-            return Waited::Other(came);
-        }
-        waiting.grant(Instant::now());
-        if waiting.buckets.is_waiting(self.ticket) {
-            Waited::Woken
-        } else {
-            Waited::Granted
-        }
+        waited
     }
 }
 
@@ -90,11 +90,15 @@ impl Drop for Claim<'_> {
 
 impl Waiting {
     /// Notes that a thread sleeps, and says whether it is the one that keeps the time.
-    fn lie_down(&mut self, ticket: Ticket, wake: Sender<()>) -> bool {
-        self.sleepers.insert(ticket, wake);
+    fn lie_down(&mut self, ticket: Ticket, wake: &Sender<()>) -> bool {
+        #[cfg(test)]
+        {
+            self.naps += 1;
+        }
+        let is_new = self.sleepers.insert(ticket, wake.clone()).is_none();
         let keeps_time = *self.timekeeper.get_or_insert(ticket) == ticket;
-        if !keeps_time {
-            // Ours may be the first to be ready, in a bucket that no other waiter needs.
+        if is_new && !keeps_time {
+            // It may be the first to be ready, in a bucket that no other waiter needs.
             self.wake_timekeeper();
         }
         keeps_time

@@ -174,3 +174,30 @@ fn the_lowest_rate_of_a_path_counts() {
         assert_eq!(torrent.is_limited(), lowest.is_some());
     }
 }
+
+#[test]
+fn who_waits_sleeps() {
+    let (global, torrent) = blocked();
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let outcomes: Vec<_> = (1..=4)
+        .map(|count| {
+            let outcome = acquire_elsewhere(&torrent, 1, &cancelled);
+            wait_for_waiters(&torrent, count);
+            outcome
+        })
+        .collect();
+    let mut claim = torrent.claim(1);
+    for _ in 0..10 {
+        // Each of these wakes one sleeper or none, and the watch may go to another.
+        torrent.set_rate(Some(0));
+        let soon = Instant::now() + Duration::from_millis(5);
+        assert!(matches!(claim.wait(&never::<()>(), Some(soon)), Waited::Woken));
+    }
+    cancelled.store(true, Ordering::Release);
+    global.wake_all();
+    for outcome in outcomes {
+        assert_eq!(outcome.recv_timeout(TIMEOUT), Ok(false));
+    }
+    let naps = global.tree.lock().naps;
+    assert!(naps < 100, "threads woke each other {naps} times");
+}
