@@ -27,11 +27,15 @@ fn start(tracker: Arc<dyn Tracker>, rules: Rules, listen: &[&str], threads: usiz
 }
 
 fn local(tracker: Arc<dyn Tracker>) -> TrackerServer {
-    start(tracker, Rules::default(), &["127.0.0.1:0"], 2)
+    start(tracker, Rules::default(), &["127.0.0.1:0", "[::1]:0"], 2)
 }
 
 fn connect(server: &TrackerServer) -> TcpStream {
-    let stream = TcpStream::connect(server.http_addresses()[0]).unwrap();
+    connect_to(server.http_addresses()[0])
+}
+
+fn connect_to(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
@@ -80,7 +84,9 @@ fn answers_come_at_once_or_from_another_thread() {
         let tracker = Scripted::new(script, &["192.0.2.9:1"]);
         let server = local(tracker.clone());
         let _elsewhere = answer_from_elsewhere(&tracker);
-        let mut streams: Vec<TcpStream> = (0..20).map(|_| connect(&server)).collect();
+        // Over IPv4 and IPv6 in turn.
+        let addresses = server.http_addresses().iter().cycle();
+        let mut streams: Vec<TcpStream> = addresses.take(20).map(|&address| connect_to(address)).collect();
         for _ in 0..3 {
             for stream in &mut streams {
                 // Two at a time: the second one waits behind the first.
