@@ -15,6 +15,7 @@ pub mod list;
 pub mod lookup;
 pub mod members;
 pub mod node;
+pub mod placement;
 #[cfg(test)]
 pub(crate) mod sim;
 pub mod timing;

@@ -2,14 +2,15 @@
 
 use std::time::Instant;
 
-use super::Node;
 use super::requests::Purpose;
 use super::routing::Asker;
+use super::{Action, Node};
 use crate::ring::chord::{NodeState, Want};
 use crate::ring::contact::Contact;
 use crate::ring::interval::between;
 use crate::ring::list::Cut;
 use crate::ring::lookup::{Found, LookupFailed};
+use crate::ring::placement::Placement;
 use crate::ring::view::{Neighbour, Stage};
 
 /// Members at which a search for the own place begins.
@@ -58,6 +59,53 @@ impl Node {
         self.joining = true;
         let start = start.into_iter().map(|heard| heard.contact);
         self.start_lookup(now, Asker::Join, self.view.me.id, Want::Predecessor, start);
+    }
+
+    /// Looks at arcs, through the members that are known by now.
+    pub(super) fn probe(&mut self, now: Instant) {
+        let start = self.members.sample(now, JOIN_AT, &mut self.rng);
+        if start.is_empty() {
+            return;
+        }
+        while let Some(point) = self
+            .placement
+            .as_mut()
+            .and_then(|placement| placement.next_probe(&mut self.rng))
+        {
+            let start = start.iter().map(|heard| heard.contact);
+            self.start_lookup(now, Asker::Placement, point, Want::Predecessor, start);
+        }
+    }
+
+    /// One of the arcs is known, or will not be.
+    pub(super) fn on_probed(&mut self, result: Result<Found, LookupFailed>) {
+        let Some(placement) = &mut self.placement else {
+            return;
+        };
+        match result {
+            Ok(found) => match found.path.last() {
+                Some(&before) => placement.on_found(before, &found.owners),
+                None => placement.on_failed(),
+            },
+            Err(_) => placement.on_failed(),
+        }
+        if placement.is_done() {
+            if placement.has_seen_ring() {
+                self.place();
+            } else {
+                // Nobody was in a ring yet: once more, until it is time to give up.
+                self.placement = Some(Placement::default());
+            }
+        }
+    }
+
+    /// Ends the choice of an id, and this node with it.
+    pub(super) fn place(&mut self) {
+        if let Some(placement) = self.placement.take() {
+            let id = placement.choose(&mut self.rng);
+            self.actions.push(Action::Placed { id });
+            self.set_stage(Stage::Left);
+        }
     }
 
     /// The lookup for the own place has ended: ask the node before it for its list.

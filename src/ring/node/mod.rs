@@ -40,8 +40,10 @@ use super::fingers::Fingers;
 use super::list::{Cut, cut_preds, cut_succ};
 use super::lookup::{Found, LookupFailed};
 use super::members::Members;
+use super::placement::Placement;
 use super::timing::Timing;
 use super::view::{Neighbour, Stage, View};
+use crate::id::RingId;
 
 /// What the node wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,12 @@ pub enum Action {
         token: u64,
         /// How.
         result: Result<Found, LookupFailed>,
+    },
+    /// The place that this node was to choose ([`Start::Choose`]). It has done what it was for: a node with this
+    /// id is to be made.
+    Placed {
+        /// The place.
+        id: RingId,
     },
     /// The ring knows a later life of this node, or one that goes on elsewhere with the same id: whatever this
     /// one says is refused. It must end, or begin again with a greater incarnation.
@@ -92,6 +100,8 @@ pub struct Node {
     candidate: Option<Contact>,
     /// A join is under way.
     joining: bool,
+    /// The choice of an id, when that is all that this node is for.
+    placement: Option<Placement>,
     clocks: Clocks,
     actions: Vec<Action>,
 }
@@ -119,6 +129,9 @@ pub enum Start {
     /// In the ring of the members that it remembers or is told of by [`Node::on_found`]. When none of them is in
     /// a ring for [`Timing::form_after`], it makes its own, and finds theirs later.
     Join,
+    /// In no ring. It only looks for a good place in theirs, tells it by [`Action::Placed`], and is of no use
+    /// afterwards. Its own id is in nobody's way; a random one will do.
+    Choose,
 }
 
 /// A tick that comes later than this says that the whole node stood still.
@@ -144,6 +157,7 @@ impl Node {
             heir: None,
             candidate: None,
             joining: false,
+            placement: None,
             clocks: Clocks {
                 round: now,
                 ping: now,
@@ -164,6 +178,11 @@ impl Node {
         match how {
             Start::Alone => self.form(now),
             Start::Join => {
+                self.clocks.round = now;
+                self.put_off_forming(now);
+            }
+            Start::Choose => {
+                self.placement = Some(Placement::default());
                 self.clocks.round = now;
                 self.put_off_forming(now);
             }
@@ -282,11 +301,20 @@ impl Node {
     }
 
     fn tick_outside(&mut self, now: Instant) {
+        let chooses = self.placement.is_some();
         if now >= self.clocks.form {
-            self.form(now);
+            if chooses {
+                self.place();
+            } else {
+                self.form(now);
+            }
         } else if now >= self.clocks.round {
             self.clocks.round = now + self.about(self.timing.join_every);
-            self.try_join(now);
+            if chooses {
+                self.probe(now);
+            } else {
+                self.try_join(now);
+            }
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) enum Asker {
     Join,
     /// This node's, for its place in another ring.
     Merge,
+    /// This node's, for the arcs among which it chooses an id.
+    Placement,
     /// This node's, for the finger of a bit.
     Finger { bit: u8 },
 }
@@ -102,6 +104,7 @@ impl Node {
                     self.on_place_elsewhere(now, &found);
                 }
             }
+            Asker::Placement => self.on_probed(result),
             Asker::Finger { bit } => {
                 if let Some(owner) = result.ok().and_then(|found| found.owners.first().copied())
                     && owner.contact.id != self.view.me.id

@@ -1,7 +1,6 @@
 //! The machine by itself: what the simulator cannot show because there all nodes keep the rules.
 
 use super::*;
-use crate::id::RingId;
 use crate::ring::chord::Want;
 use crate::ring::members::MAX_MEMBERS;
 

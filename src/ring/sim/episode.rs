@@ -5,6 +5,7 @@ use super::host::{RingHost, no_members};
 use super::world::{Faults, MILLI, Micros, SECOND, World};
 use crate::id::RingId;
 use crate::ring::contact::Contact;
+use crate::ring::interval::clockwise;
 use crate::ring::members::{MAX_MEMBERS, Members};
 use crate::ring::node::Start;
 use crate::ring::timing::Timing;
@@ -77,6 +78,20 @@ impl Play {
         self.note(|| format!("start {place} {how:?}: {me}"));
         let host = RingHost::start(self.world.instant(), me, members, self.timing.clone(), how);
         self.world.boot(place, host);
+    }
+
+    /// Lets a process choose the id of its place in the ring that there is.
+    pub(crate) fn choose(&mut self, place: usize) -> Result<(), Wrong> {
+        self.start(place, Start::Choose);
+        for _ in 0..200 {
+            if let Some(id) = self.world.host(place).and_then(|host| host.placed) {
+                self.world.kill(place);
+                self.ids[place] = id;
+                return Ok(());
+            }
+            self.advance(50 * MILLI)?;
+        }
+        Err("no place was chosen".to_owned())
     }
 
     pub(crate) fn kill(&mut self, place: usize) {
@@ -350,6 +365,23 @@ fn storm(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
         slowest = slowest.max(play.settle(120 * SECOND)?);
     }
     finish(&mut play, slowest)
+}
+
+/// Ten nodes join one after the other, each where it chooses. Returns the largest arc as a multiple of the mean.
+pub(crate) fn placed(seed: u64) -> Result<f64, Wrong> {
+    let mut play = Play::new(seed, 10, Faults::none(), false);
+    play.start(0, Start::Alone);
+    for place in 1..10 {
+        play.choose(place)?;
+        play.start(place, Start::Join);
+        play.settle(30 * SECOND)?;
+    }
+    let arcs = checks::members(&play.world).into_values().filter_map(|view| {
+        let pred = view.preds.first()?.contact.id;
+        let high = |id: RingId| u32::from_be_bytes([0, 1, 2, 3].map(|byte| id.as_bytes()[byte]));
+        Some(f64::from(high(clockwise(pred, view.me.id))) / 2_f64.powi(32))
+    });
+    Ok(10.0 * arcs.fold(0.0, f64::max))
 }
 
 /// Many nodes: they join, some tenth of them dies at once, and the rest must become one ideal ring. Returns the

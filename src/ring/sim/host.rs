@@ -40,6 +40,8 @@ pub(crate) struct RingHost {
     pub(crate) node: Node,
     /// Where lookups ended.
     pub(crate) found: Vec<(u64, Result<Found, LookupFailed>)>,
+    /// The id that it chose, if that was its task.
+    pub(crate) placed: Option<RingId>,
     outgoing: Vec<(Contact, ChordMessage)>,
 }
 
@@ -51,6 +53,7 @@ impl RingHost {
         let mut host = Self {
             node: Node::new(me, timing, members, seed, now),
             found: Vec::new(),
+            placed: None,
             outgoing: Vec::new(),
         };
         host.node.start(now, how);
@@ -75,6 +78,7 @@ impl RingHost {
             match action {
                 Action::Send { to, message } => self.outgoing.push((to, message)),
                 Action::Found { token, result } => self.found.push((token, result)),
+                Action::Placed { id } => self.placed = Some(id),
                 Action::Outlived { incarnation } => {
                     panic!("{} was told of its life {incarnation}", self.node.me());
                 }

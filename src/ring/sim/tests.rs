@@ -80,6 +80,16 @@ fn soak() {
 }
 
 #[test]
+fn nodes_that_choose_their_place_share_the_circle() {
+    let shares: Vec<f64> = (0..20)
+        .map(|seed| episode::placed(seed).unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}")))
+        .collect();
+    let mean = shares.iter().sum::<f64>() / shares.len() as f64;
+    println!("the largest of ten arcs is {mean:.2} times the mean");
+    assert!(mean < 1.5, "{shares:?}");
+}
+
+#[test]
 fn a_thousand_schedules_end_in_one_ring() {
     play_all(1000);
 }
