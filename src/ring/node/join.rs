@@ -139,10 +139,10 @@ impl Node {
             return;
         }
         self.become_member(now);
-        if succ.is_empty() {
-            self.set_succ_behind(now, before, &[]);
-        } else {
-            self.set_succ_behind(now, head, &succ[1..]);
+        succ.retain(|node| !self.is_suspect(&node.contact));
+        match succ.split_first() {
+            Some((&head, behind)) => self.set_succ_behind(now, head, behind),
+            None => self.set_succ_behind(now, before, &[]),
         }
         self.set_preds_before(now, before, &state.preds);
         self.gossip_to(now, from, true);

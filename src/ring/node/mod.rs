@@ -467,20 +467,25 @@ impl Node {
                 });
             cut = cut_succ(me, older.into_iter().chain(beyond), |_| false);
         }
-        let named: Vec<Contact> = cut.list.iter().map(|node| node.contact).collect();
         self.set_succ(now, cut.list);
-        for contact in named {
-            if self.members.incarnation(contact.id) != Some(contact.incarnation) {
-                self.learn(now, contact);
-            }
-        }
     }
 
     fn set_succ(&mut self, now: Instant, succ: Vec<Neighbour>) {
         if self.view.succ != succ {
+            let named: Vec<Contact> = succ.iter().map(|node| node.contact).collect();
             self.view.succ = succ;
             self.view.epoch += 1;
             self.watch_whom(now);
+            self.learn_all(now, &named);
+        }
+    }
+
+    /// Whoever stands in a list is a member, so that a later life of it ends the one in the list.
+    fn learn_all(&mut self, now: Instant, named: &[Contact]) {
+        for contact in named {
+            if self.members.incarnation(contact.id) != Some(contact.incarnation) {
+                self.learn(now, *contact);
+            }
         }
     }
 
@@ -495,10 +500,12 @@ impl Node {
 
     fn set_preds(&mut self, now: Instant, cut: Cut) {
         if self.view.preds != cut.list || self.view.preds_go_round != cut.goes_round {
+            let named: Vec<Contact> = cut.list.iter().map(|node| node.contact).collect();
             self.view.preds = cut.list;
             self.view.preds_go_round = cut.goes_round;
             self.view.epoch += 1;
             self.watch_whom(now);
+            self.learn_all(now, &named);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::host::RingHost;
+use super::host::Process;
 use super::world::World;
 use crate::id::RingId;
 use crate::ring::contact::Contact;
@@ -14,8 +14,8 @@ use crate::ring::view::{MAX_PREDS, MAX_SUCC, PREDS, Stage, View};
 pub(crate) type Wrong = String;
 
 /// What holds for the lists of a node at any moment, whatever the network does.
-pub(crate) fn structure(host: &RingHost) -> Result<(), Wrong> {
-    let view = host.node.view();
+pub(crate) fn structure(host: &impl Process) -> Result<(), Wrong> {
+    let view = host.node().view();
     let me = view.me.id;
     let wrong = |what: &str| Err(format!("{what}: {}", show(view)));
     let mut last = RingId::new([0; 20]);
@@ -40,7 +40,7 @@ pub(crate) fn structure(host: &RingHost) -> Result<(), Wrong> {
     if view.stage != Stage::Member && (!view.succ.is_empty() || !view.preds.is_empty()) {
         return wrong("neighbours outside of a ring");
     }
-    let members = host.node.members();
+    let members = host.node().members();
     if members.len() > MAX_MEMBERS {
         return wrong("too many members");
     }
@@ -57,11 +57,11 @@ pub(crate) fn structure(host: &RingHost) -> Result<(), Wrong> {
 }
 
 /// Members of rings by their place on the circle.
-pub(crate) fn members(world: &World<RingHost>) -> BTreeMap<RingId, &View> {
+pub(crate) fn members<H: Process>(world: &World<H>) -> BTreeMap<RingId, &View> {
     world
         .running()
         .filter_map(|place| world.host(place))
-        .map(|host| host.node.view())
+        .map(|host| host.node().view())
         .filter(|view| view.stage == Stage::Member)
         .map(|view| (view.me.id, view))
         .collect()
@@ -126,14 +126,14 @@ pub(crate) fn principals(members: &BTreeMap<RingId, &View>) -> BTreeSet<Contact>
 }
 
 /// Whether every process is in one ring in which all lists are right.
-pub(crate) fn ideal(world: &World<RingHost>) -> Result<(), Wrong> {
+pub(crate) fn ideal<H: Process>(world: &World<H>) -> Result<(), Wrong> {
     let members = members(world);
     let processes = world
         .running()
         .filter(|&place| {
             world
                 .host(place)
-                .is_some_and(|host| host.node.view().stage != Stage::Left)
+                .is_some_and(|host| host.node().view().stage != Stage::Left)
         })
         .count();
     if members.len() != processes {

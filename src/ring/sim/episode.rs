@@ -1,7 +1,7 @@
 //! Schedules: what happens to a ring, as a seed decides, and how it must end.
 
 use super::checks::{self, Wrong};
-use super::host::{RingHost, no_members};
+use super::host::{Process, RingHost, no_members};
 use super::world::{Faults, MILLI, Micros, SECOND, World};
 use crate::id::RingId;
 use crate::ring::contact::Contact;
@@ -15,8 +15,8 @@ use crate::ring::view::Stage;
 const FIRST_PORT: u16 = 1000;
 
 /// A ring and its history.
-pub(crate) struct Play {
-    pub(crate) world: World<RingHost>,
+pub(crate) struct Play<H: Process> {
+    pub(crate) world: World<H>,
     pub(crate) timing: Timing,
     ids: Vec<RingId>,
     /// How often each place was started.
@@ -31,7 +31,7 @@ pub(crate) struct Play {
     introduced: Micros,
 }
 
-impl Play {
+impl<H: Process> Play<H> {
     pub(crate) fn new(seed: u64, places: usize, faults: Faults, trace: bool) -> Self {
         let mut world = World::new(seed, faults);
         let ids: Vec<RingId> = (0..places).map(|_| RingId::random(&mut world.rng)).collect();
@@ -76,7 +76,7 @@ impl Play {
             None => no_members(self.most_members, &self.timing),
         };
         self.note(|| format!("start {place} {how:?}: {me}"));
-        let host = RingHost::start(self.world.instant(), me, members, self.timing.clone(), how);
+        let host = H::start(self.world.instant(), me, members, self.timing.clone(), how);
         self.world.boot(place, host);
     }
 
@@ -84,7 +84,7 @@ impl Play {
     pub(crate) fn choose(&mut self, place: usize) -> Result<(), Wrong> {
         self.start(place, Start::Choose);
         for _ in 0..200 {
-            if let Some(id) = self.world.host(place).and_then(|host| host.placed) {
+            if let Some(id) = self.world.host(place).and_then(|host| host.placed()) {
                 self.world.kill(place);
                 self.ids[place] = id;
                 return Ok(());
@@ -97,7 +97,7 @@ impl Play {
     pub(crate) fn kill(&mut self, place: usize) {
         self.note(|| format!("kill {place}"));
         if let Some(host) = self.world.kill(place) {
-            self.disks[place] = Some(host.node.members().clone());
+            self.disks[place] = Some(host.node().members().clone());
         }
     }
 
@@ -106,7 +106,7 @@ impl Play {
         self.world.with(place, |host, _| host.leave());
         self.advance(100 * MILLI).ok();
         if let Some(host) = self.world.kill(place) {
-            self.disks[place] = Some(host.node.members().clone());
+            self.disks[place] = Some(host.node().members().clone());
         }
     }
 
@@ -127,14 +127,14 @@ impl Play {
                 let Some(host) = self.world.host(place) else {
                     continue;
                 };
-                let epoch = host.node.view().epoch << 8 | self.lives[place] & 0xff;
+                let epoch = host.node().view().epoch << 8 | self.lives[place] & 0xff;
                 if epochs[place] == epoch {
                     continue;
                 }
                 epochs[place] = epoch;
                 checks::structure(host)?;
                 if self.trace {
-                    self.note(|| checks::show(host.node.view()));
+                    self.note(|| checks::show(host.node().view()));
                 }
                 if self.strict {
                     self.check_strictly(&mut principals)?;
@@ -168,7 +168,7 @@ impl Play {
             let outside = self
                 .world
                 .host(place)
-                .is_some_and(|host| host.node.view().stage == Stage::Outside);
+                .is_some_and(|host| host.node().view().stage == Stage::Outside);
             if outside || now_and_then {
                 for known in [0, 1] {
                     if place != known && known < self.world.len() {
@@ -214,10 +214,10 @@ impl Play {
         for (token, (place, key)) in keys.into_iter().enumerate() {
             let owner = order.range(key..).next().or_else(|| order.iter().next());
             let owner = owner.map(|(_, view)| view.me);
-            let found = self.world.host(place).and_then(|host| {
-                let (_, result) = host.found.iter().find(|(known, _)| *known == token as u64)?;
-                Some(result.clone())
-            });
+            let found = self
+                .world
+                .host(place)
+                .and_then(|host| host.found(token as u64).cloned());
             match found {
                 Some(Ok(found)) if found.owners.first().map(|node| node.contact) == owner => {
                     hops.push(found.path.len());
@@ -232,7 +232,7 @@ impl Play {
         let is_member = |&place: &usize| {
             self.world
                 .host(place)
-                .is_some_and(|host| host.node.view().stage == Stage::Member)
+                .is_some_and(|host| host.node().view().stage == Stage::Member)
         };
         self.world.running().filter(is_member).collect()
     }
@@ -257,19 +257,19 @@ pub(crate) struct Outcome {
     pub(crate) messages: u64,
 }
 
-/// Plays the schedule of a seed.
+/// Plays the schedule of a seed with Chord machines alone.
 pub(crate) fn play(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
+    let mut play: Play<RingHost> = Play::new(seed, 12, Faults::none(), trace);
     if seed.is_multiple_of(2) {
-        calm(seed, trace)
+        calm(&mut play)
     } else {
-        storm(seed, trace)
+        storm(&mut play)
     }
 }
 
 /// Within the fault model: messages are late and out of order but arrive, at most two nodes die before the ring
 /// has recovered, and no more join than it can bear. Zave's properties hold after every message.
-fn calm(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
-    let mut play = Play::new(seed, 12, Faults::none(), trace);
+pub(crate) fn calm<H: Process>(play: &mut Play<H>) -> Result<Outcome, Wrong> {
     let rng = &mut play.world.rng;
     play.world.faults = Faults {
         delay: 100..rng.u64(1..=25) * MILLI,
@@ -312,13 +312,12 @@ fn calm(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
         }
         slowest = slowest.max(play.settle(30 * SECOND)?);
     }
-    finish(&mut play, slowest)
+    finish(play, slowest)
 }
 
 /// Outside of it: loss, partitions, stopped nodes, any number of deaths, rings of one. While it lasts only the
 /// structure of the lists is checked; when it is over, one ideal ring must come of it.
-fn storm(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
-    let mut play = Play::new(seed, 12, Faults::none(), trace);
+pub(crate) fn storm<H: Process>(play: &mut Play<H>) -> Result<Outcome, Wrong> {
     let places = play.world.rng.usize(3..=12);
     let mut slowest = 0;
     // Several start at once, some as rings of their own.
@@ -343,7 +342,7 @@ fn storm(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
         let faults = play.world.faults.clone();
         play.note(|| format!("{faults:?}"));
         for _ in 0..play.world.rng.usize(2..=10) {
-            mishap(&mut play, places);
+            mishap(play, places);
             let wait = play.world.rng.u64(0..5 * SECOND);
             play.advance(wait)?;
         }
@@ -364,12 +363,12 @@ fn storm(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
         play.note(|| "the storm is over".to_owned());
         slowest = slowest.max(play.settle(120 * SECOND)?);
     }
-    finish(&mut play, slowest)
+    finish(play, slowest)
 }
 
 /// Ten nodes join one after the other, each where it chooses. Returns the largest arc as a multiple of the mean.
 pub(crate) fn placed(seed: u64) -> Result<f64, Wrong> {
-    let mut play = Play::new(seed, 10, Faults::none(), false);
+    let mut play: Play<RingHost> = Play::new(seed, 10, Faults::none(), false);
     play.start(0, Start::Alone);
     for place in 1..10 {
         play.choose(place)?;
@@ -387,7 +386,7 @@ pub(crate) fn placed(seed: u64) -> Result<f64, Wrong> {
 /// Many nodes: they join, some tenth of them dies at once, and the rest must become one ideal ring. Returns the
 /// time that this took, and how many nodes each of some lookups asked.
 pub(crate) fn many(seed: u64, places: usize, lookups: u64) -> Result<(Micros, Vec<usize>), Wrong> {
-    let mut play = Play::new(seed, places, Faults::none(), false);
+    let mut play: Play<RingHost> = Play::new(seed, places, Faults::none(), false);
     play.limit_members(64);
     play.start(0, Start::Alone);
     for place in 1..places {
@@ -410,7 +409,7 @@ pub(crate) fn many(seed: u64, places: usize, lookups: u64) -> Result<(Micros, Ve
     Ok((repaired, hops))
 }
 
-fn mishap(play: &mut Play, places: usize) {
+fn mishap<H: Process>(play: &mut Play<H>, places: usize) {
     let place = play.world.rng.usize(..places);
     match play.world.rng.u8(0..10) {
         0 | 1 => play.kill(place),
@@ -454,7 +453,7 @@ fn mishap(play: &mut Play, places: usize) {
 }
 
 /// What holds at the end of every schedule.
-fn finish(play: &mut Play, slowest: Micros) -> Result<Outcome, Wrong> {
+fn finish<H: Process>(play: &mut Play<H>, slowest: Micros) -> Result<Outcome, Wrong> {
     play.check_lookups(10)?;
     Ok(Outcome {
         slowest,

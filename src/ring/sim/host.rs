@@ -35,18 +35,34 @@ pub(crate) trait Host {
     fn size(message: &Self::Message) -> usize;
 }
 
+/// A host around a [`Node`]: what [`super::episode`] plays with. Whoever puts more machines beside the node writes
+/// one of these, and has all schedules.
+pub(crate) trait Process: Host + Sized {
+    /// Starts one life.
+    fn start(now: Instant, me: Contact, members: Members, timing: Timing, how: Start) -> Self;
+    /// Its node.
+    fn node(&self) -> &Node;
+    /// Looks a key up.
+    fn lookup(&mut self, now: Instant, token: u64, key: RingId);
+    /// How the lookup of a token ended.
+    fn found(&self, token: u64) -> Option<&Result<Found, LookupFailed>>;
+    /// The id that it chose, if that was its task.
+    fn placed(&self) -> Option<RingId>;
+    /// Says goodbye.
+    fn leave(&mut self);
+}
+
 /// A Chord machine alone. It serves as soon as it is a member.
 pub(crate) struct RingHost {
-    pub(crate) node: Node,
+    node: Node,
     /// Where lookups ended.
-    pub(crate) found: Vec<(u64, Result<Found, LookupFailed>)>,
-    /// The id that it chose, if that was its task.
-    pub(crate) placed: Option<RingId>,
+    found: Vec<(u64, Result<Found, LookupFailed>)>,
+    placed: Option<RingId>,
     outgoing: Vec<(Contact, ChordMessage)>,
 }
 
-impl RingHost {
-    pub(crate) fn start(now: Instant, me: Contact, members: Members, timing: Timing, how: Start) -> Self {
+impl Process for RingHost {
+    fn start(now: Instant, me: Contact, members: Members, timing: Timing, how: Start) -> Self {
         // The incarnation is in the seed, so that no two lives are alike.
         let [a, b, ..] = *me.id.as_bytes();
         let seed = me.incarnation << 16 | u64::from(a) << 8 | u64::from(b);
@@ -61,16 +77,31 @@ impl RingHost {
         host
     }
 
-    pub(crate) fn lookup(&mut self, now: Instant, token: u64, key: RingId) {
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    fn found(&self, token: u64) -> Option<&Result<Found, LookupFailed>> {
+        let (_, result) = self.found.iter().find(|(known, _)| *known == token)?;
+        Some(result)
+    }
+
+    fn placed(&self) -> Option<RingId> {
+        self.placed
+    }
+
+    fn lookup(&mut self, now: Instant, token: u64, key: RingId) {
         self.node.lookup(now, token, key);
         self.settle();
     }
 
-    pub(crate) fn leave(&mut self) {
+    fn leave(&mut self) {
         self.node.leave();
         self.settle();
     }
+}
 
+impl RingHost {
     fn settle(&mut self) {
         let is_member = self.node.view().stage == Stage::Member;
         self.node.set_serving(is_member);
