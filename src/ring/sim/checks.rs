@@ -125,6 +125,16 @@ pub(crate) fn principals(members: &BTreeMap<RingId, &View>) -> BTreeSet<Contact>
     principals
 }
 
+/// The predecessor of each member that has one which lives.
+pub(crate) fn live_preds(members: &BTreeMap<RingId, &View>) -> BTreeMap<Contact, Contact> {
+    let pred = |view: &&View| {
+        let pred = view.preds.first()?.contact;
+        let lives = members.get(&pred.id).is_some_and(|view| view.me == pred);
+        lives.then_some((view.me, pred))
+    };
+    members.values().filter_map(pred).collect()
+}
+
 /// Whether every process is in one ring in which all lists are right.
 pub(crate) fn ideal<H: Process>(world: &World<H>) -> Result<(), Wrong> {
     let members = members(world);

@@ -1,11 +1,13 @@
 //! Schedules: what happens to a ring, as a seed decides, and how it must end.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::checks::{self, Wrong};
 use super::host::{Process, RingHost, no_members};
 use super::world::{Faults, MILLI, Micros, SECOND, World};
 use crate::id::RingId;
 use crate::ring::contact::Contact;
-use crate::ring::interval::clockwise;
+use crate::ring::interval::{between, clockwise};
 use crate::ring::members::{MAX_MEMBERS, Members};
 use crate::ring::node::Start;
 use crate::ring::timing::Timing;
@@ -144,19 +146,30 @@ impl<H: Process> Play<H> {
         Ok(())
     }
 
-    fn check_strictly(&self, before: &mut Option<std::collections::BTreeSet<Contact>>) -> Result<(), Wrong> {
+    fn check_strictly(&self, before: &mut Option<Before>) -> Result<(), Wrong> {
         let members = checks::members(&self.world);
         checks::one_ring(&members)?;
-        let principals = checks::principals(&members);
+        let now = Before {
+            principals: checks::principals(&members),
+            preds: checks::live_preds(&members),
+        };
         if let Some(before) = before {
-            let lost = before
-                .difference(&principals)
-                .find(|node| members.get(&node.id).is_some_and(|view| view.me == **node));
-            if let Some(lost) = lost {
+            let lives = |node: &Contact| members.get(&node.id).is_some_and(|view| view.me == *node);
+            if let Some(lost) = before
+                .principals
+                .difference(&now.principals)
+                .find(|node| lives(node))
+            {
                 return Err(format!("a list passes over {lost}, which none did before"));
             }
+            for (me, was) in &before.preds {
+                let is = now.preds.get(me).unwrap_or(was);
+                if lives(was) && is != was && !between(was.id, is.id, me.id) {
+                    return Err(format!("{me} gave up its live predecessor {was} for {is}"));
+                }
+            }
         }
-        *before = Some(principals);
+        *before = Some(now);
         Ok(())
     }
 
@@ -246,6 +259,13 @@ impl<H: Process> Play<H> {
     fn any_of(&mut self, places: &[usize]) -> Option<usize> {
         self.world.rng.choice(places).copied()
     }
+}
+
+/// What may not be lost from one message to the next.
+struct Before {
+    principals: BTreeSet<Contact>,
+    /// Of each member.
+    preds: BTreeMap<Contact, Contact>,
 }
 
 /// What a schedule cost to repair.
