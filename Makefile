@@ -6,7 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Window tests draw on a screen of their own, in software.
 HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
 
-.PHONY: help run build test lint docs unit soak fmt audit setup setup-test
+.PHONY: help run build test lint docs unit soak ring-figures fmt audit setup setup-test
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,9 @@ unit: setup-test ## All tests, those with other clients and those of the window 
 
 soak: setup ## 100,000 simulated histories of a tracker ring; RING_SCHEDULES=n for another number.
 	cargo test --release --locked --no-default-features --lib ring::sim::tests::soak -- --ignored --nocapture
+
+ring-figures: setup ## Measure docs/ring-simulation.md anew, and draw its charts.
+	cargo test --release --locked --no-default-features --lib ring::sim::figures -- --ignored --nocapture
 
 fmt: ## Format the code.
 	cargo fmt

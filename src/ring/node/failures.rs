@@ -67,6 +67,7 @@ impl Node {
                 Overdue::Failed(to, purpose) => {
                     self.on_unanswered(now, to, purpose);
                     if !matches!(purpose, Purpose::Find { .. }) {
+                        self.held_for_dead += 1;
                         self.on_lost(now, &to);
                     }
                 }

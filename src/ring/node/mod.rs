@@ -18,7 +18,7 @@
 //! Departures from Zave's rules, for a network in which messages are late and nodes are only held for dead:
 //! - A question is sent twice before its node is held for dead; whatever is heard of it takes that back.
 //! - When the last successor is lost, the way back is taken: the nearest live predecessor becomes the successor.
-//! - A list that is short and does not come round is filled from what was known before.
+//!   The ring would find together again without this, but a node that believes to be alone takes the whole circle.
 //! - A node whose ticks come late gives everybody the time that it slept.
 //! - A node alone has no predecessor; everywhere else it is replaced and never dropped.
 
@@ -102,6 +102,7 @@ pub struct Node {
     joining: bool,
     /// The choice of an id, when that is all that this node is for.
     placement: Option<Placement>,
+    held_for_dead: u64,
     clocks: Clocks,
     actions: Vec<Action>,
 }
@@ -158,6 +159,7 @@ impl Node {
             candidate: None,
             joining: false,
             placement: None,
+            held_for_dead: 0,
             clocks: Clocks {
                 round: now,
                 ping: now,
@@ -197,6 +199,11 @@ impl Node {
     /// The nodes that were once in the ring.
     pub fn members(&self) -> &Members {
         &self.members
+    }
+
+    /// How often a node did not answer in time and was held for dead.
+    pub fn held_for_dead(&self) -> u64 {
+        self.held_for_dead
     }
 
     /// Which life of which node this is.
@@ -451,22 +458,12 @@ impl Node {
         }
     }
 
-    /// Sets the successors to `first` and the nodes behind it. If those do not come round to this node and are
-    /// few, what was known before fills the list.
+    /// Sets the successors to `first` and the nodes behind it.
     fn set_succ_behind(&mut self, now: Instant, first: Neighbour, behind: &[Neighbour]) {
-        let me = self.view.me.id;
-        let skip = |contact: &Contact| *contact != first.contact && self.is_suspect(contact);
         let nodes = std::iter::once(first).chain(behind.iter().copied());
-        let mut cut = cut_succ(me, nodes, skip);
-        if !cut.goes_round {
-            let older = std::mem::take(&mut cut.list);
-            let last = older.last().map(|last| last.contact.id);
-            let beyond =
-                self.view.succ.iter().copied().filter(|node| {
-                    last.is_none_or(|last| super::interval::between(last, node.contact.id, me))
-                });
-            cut = cut_succ(me, older.into_iter().chain(beyond), |_| false);
-        }
+        let cut = cut_succ(self.view.me.id, nodes, |contact| {
+            *contact != first.contact && self.is_suspect(contact)
+        });
         self.set_succ(now, cut.list);
     }
 

@@ -58,6 +58,11 @@ impl<H: Process> Play<H> {
         self.most_members = most;
     }
 
+    /// Gives the places ids of the caller's choice.
+    pub(crate) fn set_ids(&mut self, ids: Vec<RingId>) {
+        self.ids = ids;
+    }
+
     /// Says something to whoever replays the schedule.
     pub(crate) fn note(&self, what: impl FnOnce() -> String) {
         if self.trace {

@@ -9,7 +9,9 @@
 
 pub(crate) mod checks;
 pub(crate) mod episode;
+mod figures;
 pub(crate) mod host;
+mod plot;
 pub(crate) mod world;
 
 mod tests;
