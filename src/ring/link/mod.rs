@@ -14,6 +14,16 @@
 //! - The **ring thread** has one too, for its ticks. Handlers pass it Chord's frames, and the service passes it
 //!   `opened`, `closed` and `met`, through its channel.
 //!
+//! | from | to |
+//! |---|---|
+//! | `ring::node::Action::Send` | `post.send(&to, kind::CHORD, \|out\| message.encode(out))` |
+//! | frames of [`kind::CHORD`](super::frame::kind::CHORD) | `Node::on_message`, in the ring thread |
+//! | frames of [`kind::DATA`](super::frame::kind::DATA) | the keeper of their shard, in the handler; replies by its `Post` |
+//! | [`Service::closed`], if it means dead | `Node::on_lost`; for the data, any end is a gap in what was sent |
+//! | [`Service::met`], and [`Service::opened`] for a later life | `Node::on_found` |
+//! | a node that Chord finds dead | [`Links::give_up`] |
+//! | the user's list of nodes to join | [`Links::meet`], again until one answers |
+//!
 //! A link says nothing about life: a node that is stopped keeps its link, and it is for Chord to ping. But a reset
 //! link, a refused call and a goodbye are told at once, and [`Ending::means_dead`] says which is which.
 //!
