@@ -312,6 +312,23 @@ fn a_node_that_is_not_there_is_told_at_once_and_called_again_later() {
 }
 
 #[test]
+fn a_call_for_another_node_makes_no_link() {
+    let (one, two) = (TestNode::new(1), TestNode::new(2));
+    let moved = Contact {
+        id: RingId::new([3; 20]),
+        ..two.me
+    };
+    one.say(&moved, b"are you the third?");
+    let (contact, why, dead) = one.notes.wait_closed();
+    assert_eq!((contact, dead), (moved, true));
+    assert!(why.contains("another node"), "{why}");
+    one.say(&two.me, b"then to you");
+    two.notes.wait_frames(1);
+    assert_eq!(two.notes.count(|told| matches!(told, Told::Opened(_))), 1);
+    assert_eq!(two.notes.count(|told| matches!(told, Told::Closed(..))), 0);
+}
+
+#[test]
 fn a_link_that_was_given_up_ends_and_can_be_made_anew() {
     let (one, two) = (TestNode::new(1), TestNode::new(2));
     one.say(&two.me, b"first");
@@ -374,8 +391,9 @@ fn shutting_down_is_quick_and_leaves_nothing_running() {
     };
     nodes[0].say(&nobody, b"hello");
     let _stranger = TcpStream::connect(nodes[0].me.addr).unwrap();
-    for TestNode { links, notes, .. } in nodes {
-        drop(links);
+    for node in nodes {
+        let notes = Arc::clone(&node.notes);
+        drop(node);
         assert_eq!(Arc::strong_count(&notes), 1, "a thread is left over");
     }
 }
