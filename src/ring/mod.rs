@@ -7,6 +7,7 @@
 pub mod chord;
 pub mod codec;
 pub mod contact;
+pub mod data;
 pub mod fingers;
 pub mod frame;
 pub mod interval;
