@@ -32,8 +32,9 @@ unit: setup-test ## All tests, those with other clients and those of the window 
 	cargo test --locked --all-features --no-run
 	$(HEADLESS) cargo test --locked --all-features
 
-soak: setup ## 100,000 simulated histories of a tracker ring; RING_SCHEDULES=n for another number.
+soak: setup ## 100,000 simulated histories of a tracker ring (RING_SCHEDULES=n) and 10,000 with data (RING_DATA_SCHEDULES=n).
 	cargo test --release --locked --no-default-features --lib ring::sim::tests::soak -- --ignored --nocapture
+	cargo test --release --locked --no-default-features --lib ring::replica::tests -- --ignored --nocapture
 
 ring-figures: setup ## Measure docs/ring-simulation.md anew, and draw its charts.
 	cargo test --release --locked --no-default-features --lib ring::sim::figures -- --ignored --nocapture

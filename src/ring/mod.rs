@@ -17,6 +17,7 @@ pub mod lookup;
 pub mod members;
 pub mod node;
 pub mod placement;
+pub mod replica;
 #[cfg(test)]
 pub(crate) mod sim;
 pub mod timing;

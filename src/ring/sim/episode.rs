@@ -303,6 +303,7 @@ pub(crate) fn calm<H: Process>(play: &mut Play<H>) -> Result<Outcome, Wrong> {
         twice: 0.03,
         in_order: rng.bool(),
         resets: rng.bool(),
+        breaks: None,
     };
     play.strict = true;
     let mut slowest = 0;
@@ -363,6 +364,7 @@ pub(crate) fn storm<H: Process>(play: &mut Play<H>) -> Result<Outcome, Wrong> {
             twice: rng.f64() * 0.1,
             in_order: rng.bool(),
             resets: rng.bool(),
+            breaks: None,
         };
         let faults = play.world.faults.clone();
         play.note(|| format!("{faults:?}"));

@@ -1,7 +1,7 @@
 //! The simulated network: a queue of events and a seed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::ops::Range;
 use std::time::Instant;
 
@@ -30,6 +30,10 @@ pub(crate) struct Faults {
     pub(crate) in_order: bool,
     /// Whether a sender learns that its peer's process is gone, as from a reset connection.
     pub(crate) resets: bool,
+    /// Whether what is lost breaks a connection: after a message between two nodes was lost, all later ones are,
+    /// until both nodes have learned, after a while from this range, that the connection has broken. Whatever
+    /// needs links that lose nothing needs this.
+    pub(crate) breaks: Option<Range<Micros>>,
 }
 
 impl Faults {
@@ -42,6 +46,7 @@ impl Faults {
             twice: 0.0,
             in_order: false,
             resets: true,
+            breaks: None,
         }
     }
 }
@@ -66,8 +71,17 @@ enum Input<M> {
 }
 
 enum Event<M> {
-    Arrive { to: Contact, input: Input<M> },
-    Tick { place: usize },
+    Arrive {
+        to: Contact,
+        input: Input<M>,
+    },
+    Tick {
+        place: usize,
+    },
+    /// Both ends of a broken connection learn of it.
+    Noticed {
+        ends: [usize; 2],
+    },
 }
 
 struct Queued<M> {
@@ -108,6 +122,8 @@ pub(crate) struct World<H: Host> {
     numbers: u64,
     /// When the last message of each direction between two places arrives.
     last_arrival: BTreeMap<(usize, usize), Micros>,
+    /// Connections that have broken, by their ends, the lesser first.
+    broken: BTreeSet<[usize; 2]>,
     outgoing: Vec<(Contact, H::Message)>,
 }
 
@@ -124,6 +140,7 @@ impl<H: Host> World<H> {
             queue: BinaryHeap::new(),
             numbers: 0,
             last_arrival: BTreeMap::new(),
+            broken: BTreeSet::new(),
             outgoing: Vec::new(),
         }
     }
@@ -164,8 +181,12 @@ impl<H: Host> World<H> {
         self.after(place);
     }
 
-    /// Ends a process without a word. What it had sent may still arrive.
+    /// Ends a process without a word. What it had sent may still arrive; where what is lost breaks connections, the
+    /// last of it may be lost.
     pub(crate) fn kill(&mut self, place: usize) -> Option<H> {
+        if self.faults.breaks.is_some() {
+            self.lose_last_words(place);
+        }
         let slot = &mut self.places[place];
         slot.inbox.clear();
         slot.tick_at = None;
@@ -261,6 +282,11 @@ impl<H: Host> World<H> {
                     self.tick(place);
                     place
                 }
+                Event::Noticed { ends } => {
+                    self.broken.remove(&ends);
+                    self.notice(ends);
+                    continue;
+                }
                 Event::Arrive { to, input } => match self.place_of(&to) {
                     Some(place) if self.places[place].stopped => {
                         self.places[place].inbox.push_back(input);
@@ -330,7 +356,8 @@ impl<H: Host> World<H> {
         let Some(&target) = self.ports.get(&to.addr.port()) else {
             return;
         };
-        if self.places[place].group != self.places[target].group {
+        let apart = self.places[place].group != self.places[target].group;
+        if self.is_lost(place, target, apart) {
             return;
         }
         match self.places[target].host.as_ref().map(Host::contact) {
@@ -354,12 +381,67 @@ impl<H: Host> World<H> {
         }
     }
 
+    /// Whether a message goes nowhere: the network is parted, or the connection has broken.
+    fn is_lost(&mut self, place: usize, target: usize, apart: bool) -> bool {
+        if self.faults.breaks.is_none() {
+            return apart;
+        }
+        if apart || self.rng.f64() < self.faults.loss {
+            self.break_link(place, target);
+        }
+        self.broken.contains(&[place.min(target), place.max(target)])
+    }
+
+    /// Breaks the connection between two places, see [`Faults::breaks`].
+    pub(crate) fn break_link(&mut self, one: usize, other: usize) {
+        let ends = [one.min(other), one.max(other)];
+        if let Some(within) = self.faults.breaks.clone()
+            && self.broken.insert(ends)
+        {
+            let at = self.now + self.rng.u64(within);
+            self.push(at, Event::Noticed { ends });
+        }
+    }
+
+    /// Of what is under way from a place to each other, an end of random length never arrives.
+    fn lose_last_words(&mut self, place: usize) {
+        let Some(about) = self.host(place).map(Host::contact) else {
+            return;
+        };
+        let cuts: Vec<Micros> = (0..self.places.len())
+            .map(|_| self.now + self.rng.u64(0..=self.faults.delay.end))
+            .collect();
+        let ports = &self.ports;
+        self.queue.retain(|Reverse(queued)| match &queued.event {
+            Event::Arrive {
+                to,
+                input: Input::Message(from, _),
+            } if *from == about => ports.get(&to.addr.port()).is_none_or(|&to| queued.at <= cuts[to]),
+            _ => true,
+        });
+    }
+
+    fn notice(&mut self, ends: [usize; 2]) {
+        let contacts = ends.map(|place| self.host(place).map(Host::contact));
+        let order = if self.rng.bool() { [0, 1] } else { [1, 0] };
+        for end in order {
+            if let (Some(_), Some(other)) = (contacts[end], contacts[1 - end]) {
+                let input = Input::Lost(other);
+                if self.places[ends[end]].stopped {
+                    self.places[ends[end]].inbox.push_back(input);
+                } else {
+                    self.give(ends[end], input);
+                }
+            }
+        }
+    }
+
     /// Puts something on its way to the process that now runs at `to`.
     fn carry(&mut self, from: usize, to: usize, input: Input<H::Message>) {
         let Some(contact) = self.host(to).map(Host::contact) else {
             return;
         };
-        if self.rng.f64() < self.faults.loss {
+        if self.faults.breaks.is_none() && self.rng.f64() < self.faults.loss {
             return;
         }
         let mut delay = self.rng.u64(self.faults.delay.clone());
