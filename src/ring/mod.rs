@@ -18,6 +18,7 @@ pub mod members;
 pub mod node;
 pub mod placement;
 pub mod replica;
+pub mod server;
 #[cfg(test)]
 pub(crate) mod sim;
 pub mod timing;

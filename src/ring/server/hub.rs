@@ -1,0 +1,252 @@
+//! What the threads of a node share, and how frames and questions find their machine. Layer 3.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crossbeam_channel::Sender;
+
+use super::questions::Questions;
+use super::ring_thread::RingEvent;
+use crate::ring::chord::ChordMessage;
+use crate::ring::codec::DecodeError;
+use crate::ring::contact::Contact;
+use crate::ring::data::{Addressee, DataMessage};
+use crate::ring::frame::{Frame, Frames, kind};
+use crate::ring::link::{Ending, FrameHandler, Post, Service};
+use crate::ring::replica::keeper::Keeper;
+use crate::ring::replica::outbox::{Now, Origin, Outbox, Reply};
+use crate::ring::replica::router::{Action, Question};
+use crate::tracker::swarm::{SHARDS, Settings, shard_of};
+
+/// Everything of a node but its ring thread and its links.
+pub(super) struct Hub {
+    pub(super) me: Contact,
+    /// Each lock guards one shard; none is held while another is taken.
+    keepers: Vec<Mutex<Keeper>>,
+    questions: Mutex<Questions>,
+    events: Sender<RingEvent>,
+    started: Instant,
+    started_unix_ms: u64,
+}
+
+impl fmt::Debug for Hub {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hub")
+            .field("me", &self.me)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Hub {
+    /// `store` bounds the whole node.
+    pub(super) fn new(me: Contact, store: Settings, events: Sender<RingEvent>) -> Self {
+        let [a, b, c, d, ..] = *me.id.as_bytes();
+        let store = Settings {
+            node: u32::from_be_bytes([a, b, c, d]),
+            max_swarms: store.max_swarms.div_ceil(SHARDS),
+            max_peers: store.max_peers.div_ceil(SHARDS),
+            ..store
+        };
+        let started = Instant::now();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let keepers = (0..SHARDS)
+            .filter_map(|index| u8::try_from(index).ok())
+            .map(|index| Mutex::new(Keeper::new(me, index, started, store, fastrand::u64(..))));
+        Self {
+            me,
+            keepers: keepers.collect(),
+            questions: Mutex::new(Questions::new(me, fastrand::u64(..))),
+            events,
+            started,
+            started_unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// The time. Of the wall clock only the start counts: it may be set while the program runs.
+    pub(super) fn now(&self) -> Now {
+        let at = Instant::now();
+        let elapsed = at.saturating_duration_since(self.started).as_millis();
+        Now {
+            at,
+            unix_ms: self
+                .started_unix_ms
+                .saturating_add(u64::try_from(elapsed).unwrap_or(u64::MAX)),
+        }
+    }
+
+    pub(super) fn keeper(&self, shard: usize) -> MutexGuard<'_, Keeper> {
+        // A thread that panicked in the middle of an announce left at worst one peer uncounted.
+        self.keepers[shard % SHARDS]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn questions(&self) -> MutexGuard<'_, Questions> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the ring thread. It ends before everything that tells it something.
+    pub(super) fn tell(&self, event: RingEvent) {
+        let _ = self.events.send(event);
+    }
+
+    /// Lets a keeper do something, and queues what it wants sent before anybody else has it.
+    pub(super) fn with_keeper(
+        &self,
+        shard: usize,
+        post: &mut Post,
+        out: &mut Outbox,
+        work: impl FnOnce(&mut Keeper, &mut Outbox),
+    ) {
+        let mut keeper = self.keeper(shard);
+        work(&mut keeper, out);
+        send_all(post, out);
+        drop(keeper);
+        for report in out.reports.drain(..) {
+            self.tell(RingEvent::Report(report));
+        }
+    }
+
+    /// The same for all keepers in turn.
+    pub(super) fn with_keepers(
+        &self,
+        post: &mut Post,
+        out: &mut Outbox,
+        mut work: impl FnMut(&mut Keeper, &mut Outbox),
+    ) {
+        for shard in 0..SHARDS {
+            self.with_keeper(shard, post, out, &mut work);
+        }
+    }
+
+    /// Ends what one wake-up has brought: acknowledges what was stored, and brings answers to those who wait for
+    /// them. The caller flushes the post.
+    pub(super) fn settle(&self, now: Now, post: &mut Post, out: &mut Outbox) {
+        out.flush();
+        send_all(post, out);
+        let mut answers = Vec::new();
+        loop {
+            let replies = std::mem::take(&mut out.replies);
+            let actions = {
+                let mut questions = self.questions();
+                for (request, reply) in replies {
+                    questions.router().on_reply(now.at, &self.me, request, reply);
+                }
+                questions.take_actions(&mut answers)
+            };
+            if actions.is_empty() {
+                break;
+            }
+            for action in actions {
+                self.route(now, action, post, out);
+            }
+        }
+        for (ticket, answer) in answers {
+            ticket.answer(answer);
+        }
+    }
+
+    fn route(&self, now: Now, action: Action, post: &mut Post, out: &mut Outbox) {
+        match action {
+            Action::Send(to, message) => send(post, &to, &message),
+            Action::Local {
+                request,
+                question,
+                from_copy,
+            } => {
+                let origin = Origin::Local { request };
+                let shard = shard_of(&question.info_hash());
+                self.with_keeper(shard, post, out, |keeper, out| match &question {
+                    Question::Announce(announce) => keeper.announce(now, origin, announce, out),
+                    Question::Scrape(info_hash) => keeper.scrape(now, origin, info_hash, from_copy, out),
+                });
+            }
+            Action::Lookup(key) => self.tell(RingEvent::Lookup(key)),
+            // The questions have dealt with these.
+            Action::Done { .. } => {}
+        }
+    }
+
+    /// All frames that one wake-up of a link has brought.
+    fn on_frames(&self, from: &Contact, frames: Frames<'_>, post: &mut Post, out: &mut Outbox) {
+        let now = self.now();
+        for frame in frames {
+            if let Err(error) = self.on_frame(now, from, frame, post, out) {
+                // Perhaps of a later version; what is lost is asked for again.
+                log::warn!("the ring node {from} sent a frame that was left out: {error}");
+            }
+        }
+        self.settle(now, post, out);
+    }
+
+    fn on_frame(
+        &self,
+        now: Now,
+        from: &Contact,
+        frame: Frame<'_>,
+        post: &mut Post,
+        out: &mut Outbox,
+    ) -> Result<(), DecodeError> {
+        if (kind::CHORD..kind::DATA).contains(&frame.kind) {
+            if let Some(message) = ChordMessage::decode(frame.kind, frame.body)? {
+                self.tell(RingEvent::Chord(*from, message));
+            }
+            return Ok(());
+        }
+        let Some(message) = DataMessage::decode(frame.kind, frame.body)? else {
+            // Of a later version; nodes of this one do without.
+            return Ok(());
+        };
+        match message.addressee() {
+            Addressee::Keeper(shard) => self.with_keeper(shard, post, out, |keeper, out| {
+                keeper.on_message(now, from, message, out);
+            }),
+            Addressee::Custody => self.tell(RingEvent::Custody(*from, message)),
+            Addressee::Router(_) => {
+                if let Some((request, reply)) = Reply::from_message(message) {
+                    self.questions().router().on_reply(now.at, from, request, reply);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Queues a message.
+pub(super) fn send(post: &mut Post, to: &Contact, message: &DataMessage) {
+    post.send(to, message.kind(), |body| message.encode(body));
+}
+
+fn send_all(post: &mut Post, out: &mut Outbox) {
+    for (to, message) in out.sends.drain(..) {
+        send(post, &to, &message);
+    }
+}
+
+/// The links' way into the hub.
+#[derive(Debug, Clone)]
+pub(super) struct HubService(pub(super) Arc<Hub>);
+
+impl Service for HubService {
+    fn opened(&self, contact: &Contact, version: u16) -> FrameHandler {
+        log::debug!("linked with the ring node {contact}, which speaks version {version}");
+        let (hub, from) = (Arc::clone(&self.0), *contact);
+        let mut out = Outbox::default();
+        Box::new(move |frames, post| hub.on_frames(&from, frames, post, &mut out))
+    }
+
+    fn closed(&self, contact: &Contact, why: &Ending) {
+        log::debug!("the link with the ring node {contact} has ended: {why}");
+        self.0.tell(RingEvent::Lost {
+            contact: *contact,
+            means_dead: why.means_dead(),
+            is_idle: matches!(why, Ending::Idle),
+        });
+    }
+
+    fn met(&self, addr: SocketAddr, outcome: Result<Contact, Ending>) {
+        self.0.tell(RingEvent::Met(addr, outcome));
+    }
+}

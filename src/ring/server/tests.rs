@@ -1,0 +1,211 @@
+//! Nodes of one ring in one process, over the loopback.
+
+use std::sync::{Condvar, Mutex};
+use std::time::Instant;
+
+use super::*;
+use crate::id::{InfoHash, RingId};
+use crate::ring::view::Stage;
+use crate::tracker::announce::ScrapeCounts;
+use crate::tracker::server::seam::{AnnounceAnswer, Late, Mailbox, Reply, ReturnTo, Ticket, Tracker};
+use crate::tracker::swarm::{Families, PeerAnnounce, PeerState};
+
+/// Longer than anything takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A face that waits for one answer at a time.
+#[derive(Debug, Default)]
+struct Face {
+    late: Mutex<Option<Late>>,
+    came: Condvar,
+}
+
+impl Mailbox for Face {
+    fn deliver(&self, _to: ReturnTo, answer: Late) {
+        *self.late.lock().unwrap() = Some(answer);
+        self.came.notify_all();
+    }
+}
+
+impl Face {
+    fn wait(&self) -> Late {
+        let late = self.late.lock().unwrap();
+        let (mut late, _) = self
+            .came
+            .wait_timeout_while(late, PATIENCE, |late| late.is_none())
+            .unwrap();
+        late.take().expect("every question is answered")
+    }
+}
+
+fn announce(node: &RingServer, info_hash: InfoHash, port: u16) -> Result<AnnounceAnswer, String> {
+    let face = Arc::new(Face::default());
+    let mailbox: Arc<dyn Mailbox> = face.clone();
+    let announce = PeerAnnounce {
+        info_hash,
+        peer: SocketAddr::from(([192, 0, 2, 1], port)),
+        state: PeerState::Leech,
+        completed: false,
+        families: Families::Both,
+        limit: 50,
+    };
+    let mut answer = AnnounceAnswer::default();
+    let ticket = Ticket::new(&mailbox, ReturnTo::Http { slot: 0, request: 0 });
+    match node.tracker().announce(&announce, ticket, &mut answer) {
+        Reply::Ready => Ok(answer),
+        Reply::Refused(why) => Err(why.to_string()),
+        Reply::Later => match face.wait() {
+            Late::Announced(answer) => Ok(answer),
+            other => Err(format!("{other:?}")),
+        },
+    }
+}
+
+fn scrape(node: &RingServer, info_hashes: &[InfoHash]) -> Result<Vec<ScrapeCounts>, String> {
+    let face = Arc::new(Face::default());
+    let mailbox: Arc<dyn Mailbox> = face.clone();
+    let ticket = Ticket::new(&mailbox, ReturnTo::Http { slot: 0, request: 0 });
+    let mut counts = Vec::new();
+    match node.tracker().scrape(info_hashes, ticket, &mut counts) {
+        Reply::Ready => Ok(counts),
+        Reply::Refused(why) => Err(why.to_string()),
+        Reply::Later => match face.wait() {
+            Late::Scraped(counts) => Ok(counts),
+            other => Err(format!("{other:?}")),
+        },
+    }
+}
+
+fn start(join: &[SocketAddr]) -> RingServer {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let me = Contact {
+        id: RingId::random(&mut fastrand::Rng::new()),
+        incarnation: 1,
+        addr: listener.local_addr().unwrap(),
+    };
+    let setup = Setup {
+        me,
+        node_key: NodeKey::generate().unwrap(),
+        ring_key: None,
+        known: KnownNodes::in_memory(),
+        listener,
+        sockets: Arc::new(SocketFactory::new("").unwrap()),
+        join: join.to_vec(),
+        store: Settings {
+            node: 0,
+            max_swarms: 100_000,
+            max_peers: 1_000_000,
+            peer_lifetime_secs: 2_700,
+            tombstone_secs: 300,
+        },
+    };
+    RingServer::start(setup).unwrap()
+}
+
+fn addr(node: &RingServer) -> SocketAddr {
+    node.tracker().me().addr
+}
+
+/// Waits until all these are one ring in which each entry has as many copies as there can be.
+fn wait_for_ring(nodes: &[RingServer]) {
+    let until = Instant::now() + PATIENCE;
+    let copies = nodes.len().min(3);
+    loop {
+        let views: Vec<RingStatus> = nodes.iter().filter_map(RingServer::status).collect();
+        let is_whole = views.len() == nodes.len()
+            && views.iter().all(|view| {
+                view.stage == Stage::Member
+                    && view.serving
+                    && !view.merging
+                    && view.copies_in_all() == copies
+                    && view.succ.len() == (nodes.len() - 1).min(4)
+            });
+        if is_whole {
+            return;
+        }
+        assert!(Instant::now() < until, "no ring: {views:#?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn ring(count: usize) -> Vec<RingServer> {
+    let mut nodes = vec![start(&[])];
+    let first = addr(&nodes[0]);
+    nodes.extend((1..count).map(|_| start(&[first])));
+    wait_for_ring(&nodes);
+    nodes
+}
+
+fn hash(number: u8) -> InfoHash {
+    InfoHash::of_info(&[number])
+}
+
+#[test]
+fn a_node_alone_answers_at_once() {
+    let node = start(&[]);
+    wait_for_ring(std::slice::from_ref(&node));
+    assert_eq!(announce(&node, hash(1), 1).map(|answer| answer.peers), Ok(vec![]));
+    let peers = announce(&node, hash(1), 2).map(|answer| answer.peers);
+    assert_eq!(peers, Ok(vec![SocketAddr::from(([192, 0, 2, 1], 1))]));
+    let counts = scrape(&node, &[hash(1), hash(2)]).unwrap();
+    assert_eq!((counts[0].leechers, counts[1].leechers), (2, 0));
+}
+
+#[test]
+fn what_one_node_is_told_every_node_answers() {
+    let nodes = ring(5);
+    for number in 0..40 {
+        let told = &nodes[usize::from(number) % 5];
+        announce(told, hash(number), 1_000).unwrap();
+        let asked = &nodes[usize::from(number + 2) % 5];
+        let answer = announce(asked, hash(number), 2_000).unwrap();
+        assert_eq!(
+            answer.peers,
+            [SocketAddr::from(([192, 0, 2, 1], 1_000))],
+            "{number}"
+        );
+    }
+    let all: Vec<InfoHash> = (0..40).map(hash).collect();
+    let counts = scrape(&nodes[3], &all).unwrap();
+    assert!(counts.iter().all(|counts| counts.leechers == 2));
+    let kept: u64 = nodes.iter().map(|node| node.tracker().totals().leechers).sum();
+    assert_eq!(kept, 3 * 80, "each peer is on three nodes");
+}
+
+#[test]
+fn two_nodes_that_end_at_once_take_nothing_with_them() {
+    let mut nodes = ring(5);
+    for number in 0..60 {
+        announce(&nodes[usize::from(number) % 5], hash(number), 1_000).unwrap();
+    }
+    // Two beside each other: an owner and its first copy, for some of the swarms.
+    let next = nodes[0].status().unwrap().succ[0].contact;
+    let at = nodes.iter().position(|node| addr(node) == next.addr).unwrap();
+    drop((nodes.swap_remove(at), nodes.swap_remove(0)));
+    for number in 0..60 {
+        for node in &nodes {
+            let answer = announce(node, hash(number), 2_000).unwrap();
+            assert_eq!(answer.counts.leechers, 2, "{number}");
+        }
+    }
+    wait_for_ring(&nodes);
+}
+
+#[test]
+fn a_node_that_leaves_hands_everything_over() {
+    let mut nodes = ring(4);
+    for number in 0..60 {
+        announce(&nodes[usize::from(number) % 4], hash(number), 1_000).unwrap();
+    }
+    for _ in 0..2 {
+        let node = nodes.remove(0);
+        assert!(node.leave(PATIENCE), "it can go");
+        drop(node);
+        wait_for_ring(&nodes);
+    }
+    let all: Vec<InfoHash> = (0..60).map(hash).collect();
+    for node in &nodes {
+        let counts = scrape(node, &all).unwrap();
+        assert!(counts.iter().all(|counts| counts.leechers == 1));
+    }
+}
