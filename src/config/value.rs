@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use log::LevelFilter;
@@ -51,6 +51,19 @@ pub(crate) fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     deserializer.deserialize_str(Text {
         expected: "a path, or \"\" for none",
         parse: |text| (!text.contains('\0')).then(|| Some(text.into()).filter(|_| !text.is_empty())),
+    })
+}
+
+/// An address with a port, or nothing.
+pub(crate) fn optional_addr<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SocketAddr>, D::Error> {
+    deserializer.deserialize_str(Text {
+        expected: "an address such as \"192.0.2.7:6970\", or \"\" for none",
+        parse: |text| match text {
+            "" => Some(None),
+            text => text.parse().ok().map(Some),
+        },
     })
 }
 

@@ -17,3 +17,4 @@ mod matrix;
 mod mixed_swarm;
 mod others;
 mod poisoner;
+mod ring;

@@ -5,7 +5,7 @@
 //!   test fails.
 //! - A [`process::Process`] ends with the test that started it, and with the test program.
 //! - [`cli`] is our own client; [`aria2`], [`libtorrent`] and [`transmission`] are those of others, and
-//!   [`opentracker`] and our own [`dtracker`] bring them together.
+//!   [`opentracker`] and our own [`dtracker`], alone or in a [`ring`], bring them together.
 //! - A [`peer::ScriptedPeer`] speaks our own codec and misbehaves where a story needs it, and a
 //!   [`web::ScriptedWeb`] answers HTTP with any bytes.
 //!
@@ -20,6 +20,7 @@ pub(crate) mod libtorrent;
 pub(crate) mod opentracker;
 pub(crate) mod peer;
 pub(crate) mod process;
+pub(crate) mod ring;
 pub(crate) mod server;
 pub(crate) mod stage;
 pub(crate) mod transmission;

@@ -2,6 +2,8 @@
 //!
 //! Every command ends with 0 (done), 1 (failed, with one sentence on stderr) or 2 (wrong usage).
 
+mod key;
+mod node;
 mod serve;
 mod status;
 
@@ -24,6 +26,7 @@ const EXAMPLES: &str = "\
 Examples:
   dtracker serve
   dtracker serve --config dtracker.toml
+  dtracker key ring.key
   dtracker status tracker.example:6969
 
 Each command has its own --help. Exit status: 0 done, 1 failed, 2 wrong usage.";
@@ -32,6 +35,8 @@ Each command has its own --help. Exit status: 0 done, 1 failed, 2 wrong usage.";
 enum Command {
     /// Answer announces until stopped
     Serve(serve::ServeArgs),
+    /// Make the key that lets nodes into a ring
+    Key(key::KeyArgs),
     /// Ask a running tracker how it is
     Status(status::StatusArgs),
 }
@@ -39,6 +44,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match &Args::parse().command {
         Command::Serve(args) => serve::run(args),
+        Command::Key(args) => key::run(args),
         Command::Status(args) => status::run(args),
     };
     match done {

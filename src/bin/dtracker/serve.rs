@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,12 +9,13 @@ use clap::Args;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use dtorrent::config::LogConfig;
 use dtorrent::logging::Logger;
-use dtorrent::tracker::server::{LocalTracker, Rules, TrackerConfig, TrackerServer};
+use dtorrent::tracker::server::{Rules, TrackerConfig, TrackerServer};
 use dtorrent::tracker::swarm::Settings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::node::Node;
 use crate::say;
 
 /// How long a peer that has left is remembered as such.
@@ -37,6 +37,18 @@ pub(crate) struct ServeArgs {
     /// Answer UDP here, instead of where the settings say; may be given several times
     #[arg(long, value_name = "IP:PORT")]
     udp: Vec<SocketAddr>,
+    /// Let other nodes of the ring in here, instead of where the settings say
+    #[arg(long, value_name = "IP:PORT")]
+    ring: Option<SocketAddr>,
+    /// Join the ring of the node at this address; may be given several times
+    #[arg(long, value_name = "IP:PORT")]
+    join: Vec<SocketAddr>,
+    /// File with the key of the ring, as `dtracker key` makes it
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Keep the node's identity here, instead of in the configured folder
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
     /// Log this level to the log file, instead of the configured one, and to stderr
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<log::LevelFilter>,
@@ -47,8 +59,10 @@ Examples:
   dtracker serve
   dtracker serve --http 192.0.2.7:80 --udp 192.0.2.7:6969
   dtracker serve --config /etc/dtracker.toml
+  dtracker serve --ring 192.0.2.7:6970 --join 192.0.2.8:6970 --key ring.key
 
-It says where it listens, and answers until SIGTERM or Ctrl-C. SIGHUP lets it read the settings and the lists again.";
+It says where it listens, and answers until SIGTERM or Ctrl-C; a node of a ring then hands
+over what it keeps. SIGHUP lets it read the settings and the lists again.";
 
 impl ServeArgs {
     fn load(&self) -> Result<TrackerConfig> {
@@ -61,6 +75,18 @@ impl ServeArgs {
         }
         if !self.udp.is_empty() {
             config.udp.listen.clone_from(&self.udp);
+        }
+        if self.ring.is_some() {
+            config.ring.listen = self.ring;
+        }
+        if !self.join.is_empty() {
+            config.ring.join.clone_from(&self.join);
+        }
+        if self.key.is_some() {
+            config.ring.key.clone_from(&self.key);
+        }
+        if let Some(folder) = &self.state {
+            config.ring.state.clone_from(folder);
         }
         if let Some(level) = self.log_level {
             config.log.level = level;
@@ -77,8 +103,8 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let signals = listen_for_signals().context("cannot catch signals")?;
     raise_file_limit(config.http.max_connections);
 
-    let tracker = Arc::new(LocalTracker::new(store_settings(&config)));
-    let server = TrackerServer::start(tracker.clone(), rules, &config.http, &config.udp)?;
+    let mut node = Node::start(&config.ring, store_settings(&config))?;
+    let server = TrackerServer::start(node.tracker(), rules, &config.http, &config.udp)?;
     for (face, addresses) in [
         ("http", server.http_addresses().to_vec()),
         ("udp", server.udp_addresses()),
@@ -88,15 +114,21 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
             say(format_args!("{face}://{address}/announce"))?;
         }
     }
+    if let Some(address) = node.ring_address() {
+        log::info!("a node of the ring at {address}");
+        say(format_args!("ring {address}"))?;
+    }
     let mut running = Running {
         args,
         config,
         logger,
         server,
     };
-    running.until_told_to_stop(&signals, &tracker);
+    running.until_told_to_stop(&signals, &mut node);
+    node.leave();
     let Running { server, logger, .. } = running;
     server.stop();
+    node.stop();
     log::info!("stopped");
     logger.stop();
     Ok(())
@@ -104,7 +136,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
 
 fn store_settings(config: &TrackerConfig) -> Settings {
     Settings {
-        // Alone, a node's name is its own business.
+        // In a ring, its id gives the name.
         node: 0,
         max_swarms: config.store.max_torrents,
         max_peers: config.store.max_peers,
@@ -160,10 +192,10 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    fn until_told_to_stop(&mut self, signals: &Receiver<i32>, tracker: &LocalTracker) {
+    fn until_told_to_stop(&mut self, signals: &Receiver<i32>, node: &mut Node) {
         loop {
             match signals.recv_timeout(TICK) {
-                Err(RecvTimeoutError::Timeout) => tracker.tick(),
+                Err(RecvTimeoutError::Timeout) => node.tick(),
                 Ok(SIGHUP) => self.reload(),
                 Ok(_) | Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -207,6 +239,7 @@ impl Running<'_> {
             },
             udp: self.config.udp.clone(),
             store: self.config.store.clone(),
+            ring: self.config.ring.clone(),
             ..config
         };
     }

@@ -32,6 +32,8 @@ pub struct TrackerConfig {
     pub access: AccessConfig,
     /// `[store]`
     pub store: StoreConfig,
+    /// `[ring]`
+    pub ring: RingConfig,
     /// `[log]`
     pub log: LogSection,
 }
@@ -128,6 +130,26 @@ pub struct StoreConfig {
     pub max_peers: usize,
 }
 
+/// `[ring]`: the other nodes of this tracker.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RingConfig {
+    /// Where it takes connections of other nodes; none: it is a tracker of one node.
+    #[serde(deserialize_with = "value::optional_addr")]
+    pub listen: Option<SocketAddr>,
+    /// Where other nodes reach it, if that is not `listen`.
+    #[serde(deserialize_with = "value::optional_addr")]
+    pub advertise: Option<SocketAddr>,
+    /// Where other nodes are.
+    pub join: Vec<SocketAddr>,
+    /// File with the key of the ring; none: only nodes on this machine are let in.
+    #[serde(deserialize_with = "value::optional_path")]
+    pub key: Option<PathBuf>,
+    /// Folder in which the node keeps who it is and whom it has met.
+    #[serde(deserialize_with = "value::path")]
+    pub state: PathBuf,
+}
+
 /// `[log]`: as that of the client, with a file of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -191,6 +213,18 @@ impl Default for AnnounceConfig {
     }
 }
 
+impl Default for RingConfig {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            advertise: None,
+            join: Vec::new(),
+            key: None,
+            state: PathBuf::from("state/dtracker"),
+        }
+    }
+}
+
 impl Default for StoreConfig {
     fn default() -> Self {
         Self {
@@ -243,13 +277,19 @@ impl TrackerConfig {
             &mut access.deny_list,
             &mut access.passkeys,
         ];
-        for path in lists.into_iter().flatten().chain([&mut config.log.file]) {
+        let ring = &mut config.ring;
+        let others = ring
+            .key
+            .as_mut()
+            .into_iter()
+            .chain([&mut ring.state, &mut config.log.file]);
+        for path in lists.into_iter().flatten().chain(others) {
             *path = folder.join(&path); // an absolute path replaces the folder
         }
         Ok(config)
     }
 
-    /// The settings of who names no file: the defaults, with the log in the user's state folder.
+    /// The settings of who names no file: the defaults, with the log and the node's state in the user's state folder.
     ///
     /// # Errors
     /// [`ConfigError::NoHome`].
@@ -258,6 +298,7 @@ impl TrackerConfig {
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
         let mut config = Self::default();
         config.log.file = state.join("dtracker").join("dtracker.log");
+        config.ring.state = state.join("dtracker");
         Ok(config)
     }
 
@@ -303,6 +344,7 @@ impl TrackerConfig {
                 self.announce.peer_lifetime_secs != new.announce.peer_lifetime_secs,
             ),
             ("store", self.store != new.store),
+            ("ring", self.ring != new.ring),
         ]
         .into_iter()
         .filter_map(|(key, changed)| changed.then_some(key))
@@ -363,7 +405,7 @@ mod tests {
     #[test]
     fn what_is_not_allowed_is_refused_with_its_line() {
         for (name, text, line, expected) in [
-            ("unknown section", "\n[ring]\n", 2, "unknown field `ring`"),
+            ("unknown section", "\n[rings]\n", 2, "unknown field `rings`"),
             ("unknown key", "[udp]\nport = 1\n", 2, "unknown field `port`"),
             (
                 "address",
