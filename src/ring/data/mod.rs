@@ -175,6 +175,8 @@ pub enum DataMessage {
         purpose: Purpose,
         /// One for each bucket of the shard.
         buckets: Box<[BucketDigest; BUCKETS_A_SHARD]>,
+        /// Milliseconds since 1970, by the fastest clock that the driver has heard of.
+        unix_ms: u64,
     },
     /// Partner to driver: mine differ in these buckets.
     Differ {
@@ -182,6 +184,8 @@ pub enum DataMessage {
         session: Session,
         /// Bit `i` for bucket `i` of the shard.
         mask: u16,
+        /// As in [`Self::Digests`].
+        unix_ms: u64,
     },
     /// Driver to partner: the swarms that I have on a part of the arc, in one bucket.
     Swarms {

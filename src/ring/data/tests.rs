@@ -154,10 +154,18 @@ fn messages() -> Vec<(DataMessage, usize)> {
                 arc: arc(),
                 purpose: Purpose::Offer,
                 buckets: Box::new([BucketDigest { count: 1, xor: 2 }; 16]),
+                unix_ms: 1,
             },
-            238,
+            246,
         ),
-        (DataMessage::Differ { session, mask: 5 }, 7),
+        (
+            DataMessage::Differ {
+                session,
+                mask: 5,
+                unix_ms: 1,
+            },
+            15,
+        ),
         (
             DataMessage::Swarms {
                 session,

@@ -155,6 +155,7 @@ impl DataMessage {
                 arc,
                 purpose,
                 buckets,
+                unix_ms,
             } => {
                 write_session(out, *session);
                 write_arc(out, *arc);
@@ -167,10 +168,16 @@ impl DataMessage {
                     out.u32(bucket.count);
                     out.u64(bucket.xor);
                 }
+                out.u64(*unix_ms);
             }
-            Self::Differ { session, mask } => {
+            Self::Differ {
+                session,
+                mask,
+                unix_ms,
+            } => {
                 write_session(out, *session);
                 out.u16(*mask);
+                out.u64(*unix_ms);
             }
             Self::Swarms {
                 session,
@@ -302,10 +309,12 @@ impl DataMessage {
                     value => return Err(bad("purpose of a session", value)),
                 },
                 buckets: Box::new(read_buckets(bytes)?),
+                unix_ms: bytes.u64()?,
             },
             kind::DIFFER => Self::Differ {
                 session,
                 mask: bytes.u16()?,
+                unix_ms: bytes.u64()?,
             },
             kind::SWARMS => Self::Swarms {
                 session,

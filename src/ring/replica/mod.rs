@@ -66,14 +66,15 @@
 //!
 //! - A process that was stopped finds announces in its sockets that have long been made again elsewhere. It must not
 //!   stamp them as if they were said now: whoever notices that time has jumped refuses ([`Refusal::NotYet`]) until
-//!   its custody has asked others what it missed.
+//!   its custody has asked others what it missed, and its sockets have been read.
 //! - A copy that was left out counts as caught up only by a session that began after it was left out, or a stopped
 //!   process would come back by its merits of before.
 //! - A node that has joined and leaves at once has asked for an arc moments ago. Its word of leaving takes that back.
 //! - An owner that does not answer may only be waiting for a copy. It is not asked twice; its successor is, and names
 //!   it, until the ring has judged.
-//! - Entries of two parts of a network that heard nothing of each other are ordered by the clocks of their owners
-//!   alone. Nothing can be done about that but to keep clocks right.
+//! - A hybrid clock is not enough where two nodes own an arc for a moment, or one that has never seen the entry
+//!   before: with clocks seconds apart, the later word of a peer lost. So nodes tell the time of day in each session,
+//!   and all stamp by the fastest clock that they have heard of, if it is within an hour of their own.
 //!
 //! [`Refusal::NotYet`]: crate::ring::data::Refusal::NotYet
 //! [`DataMessage::TakeOver`]: crate::ring::data::DataMessage::TakeOver

@@ -86,6 +86,8 @@ pub struct Progress {
 pub enum Report {
     /// Something has moved on.
     Progress(Progress),
+    /// This process was stopped: others may have taken its place.
+    Overslept,
     /// A copy has answered nothing for [`super::keeper::SILENCE`].
     Silent(Contact),
     /// Another node says that it owns an arc and wants it kept here.

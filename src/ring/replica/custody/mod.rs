@@ -189,6 +189,7 @@ impl Custody {
                     *slot = progress;
                 }
             }
+            Report::Overslept => self.settled = None,
             Report::Silent(contact) => self.leave_out(now, &contact),
             Report::Claimed { owner, arc } => self.on_claim(now, owner, arc),
             Report::NotHere { from, mine, hint, .. } => {

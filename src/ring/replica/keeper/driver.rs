@@ -9,7 +9,7 @@ use crate::ring::contact::Contact;
 use crate::ring::data::{BUCKETS_A_SHARD, DataMessage, MAX_SWARMS, Purpose, Session};
 use crate::ring::interval::{Interval, clockwise};
 use crate::ring::replica::arcs;
-use crate::ring::replica::outbox::{Outbox, Report};
+use crate::ring::replica::outbox::{Now, Outbox, Report};
 
 /// A session in which nothing has moved for so long begins again.
 const STUCK: Duration = Duration::from_secs(5);
@@ -153,21 +153,21 @@ impl Keeper {
     }
 
     /// Begins the sessions whose time has come.
-    pub(super) fn drive(&mut self, now: Instant, out: &mut Outbox) {
+    pub(super) fn drive(&mut self, now: Now, out: &mut Outbox) {
         for at in 0..self.peerings.len() {
             let peering = &mut self.peerings[at];
-            let stuck = |run: &Run| now.saturating_duration_since(run.heard) > STUCK;
+            let stuck = |run: &Run| now.at.saturating_duration_since(run.heard) > STUCK;
             if peering.run.as_ref().is_some_and(stuck) {
                 peering.run = None;
             }
             let done = peering.purpose == Purpose::Merge && peering.complete.is_some();
-            if peering.run.is_none() && peering.due <= now && !done {
+            if peering.run.is_none() && peering.due <= now.at && !done {
                 self.begin(now, at, out);
             }
         }
     }
 
-    fn begin(&mut self, now: Instant, at: usize, out: &mut Outbox) {
+    fn begin(&mut self, now: Now, at: usize, out: &mut Outbox) {
         let Peering { arc, to, purpose, .. } = self.peerings[at];
         let buckets = self.digests(arc);
         if purpose == Purpose::Offer && buckets.iter().all(|bucket| bucket.count == 0) {
@@ -180,7 +180,7 @@ impl Keeper {
         peering.run = Some(Run {
             number,
             turn: self.drop_turn,
-            heard: now,
+            heard: now.at,
             phase: Phase::Differ,
             buckets: 0,
             portions: VecDeque::new(),
@@ -192,6 +192,7 @@ impl Keeper {
                 arc,
                 purpose,
                 buckets: Box::new(buckets),
+                unix_ms: self.ring_ms(now),
             },
         );
     }

@@ -51,8 +51,13 @@ pub const TICK: Duration = Duration::from_millis(50);
 pub const ROUND_EVERY: Duration = Duration::from_secs(2);
 /// How long somebody who takes over waits for those whom it asks.
 pub const MERGE_WITHIN: Duration = Duration::from_secs(1);
-/// A tick that comes so late means that this process was stopped: nobody else was silent.
-const STOPPED: Duration = Duration::from_millis(200);
+/// A tick that comes so late means that this process did not listen: nobody else was silent.
+const LATE: Duration = Duration::from_millis(200);
+/// After a process was stopped, for so long at least it takes nothing as said now: threads have to read what waits in
+/// their sockets.
+const STALE_FOR: Duration = Duration::from_millis(200);
+/// The clock of another node is followed if it is ahead of this one's by so much at most, in milliseconds: an hour.
+const MAX_AHEAD_MS: u64 = 3_600_000;
 /// In so many ticks all entries are looked at once, to see whether their time is over.
 const SWEEP_TICKS: usize = 600;
 
@@ -63,6 +68,8 @@ pub struct Keeper {
     started: Instant,
     store: Shard,
     clock: HybridClock,
+    /// How far the fastest clock in the ring is ahead of this node's, in milliseconds.
+    ahead_ms: u64,
     rng: fastrand::Rng,
     view: Arc<CustodyView>,
     ranges: Vec<Held>,
@@ -75,6 +82,9 @@ pub struct Keeper {
     drop_turn: u64,
     told: Progress,
     last_tick: Instant,
+    /// This process was stopped, and the custody does not know yet.
+    asleep: bool,
+    stale_until: Instant,
     peers: Vec<std::net::SocketAddr>,
 }
 
@@ -86,6 +96,7 @@ impl Keeper {
             started,
             store: Shard::new(settings),
             clock: HybridClock::default(),
+            ahead_ms: 0,
             rng: fastrand::Rng::with_seed(seed),
             view: Arc::new(CustodyView::nothing(me)),
             ranges: Vec::new(),
@@ -97,6 +108,8 @@ impl Keeper {
             drop_turn: 0,
             told: Progress::default(),
             last_tick: started,
+            asleep: false,
+            stale_until: started,
             peers: Vec::new(),
         }
     }
@@ -128,6 +141,8 @@ impl Keeper {
         if view.epoch <= self.view.epoch {
             return;
         }
+        // A view in which something may be served at once was made before the custody knew.
+        self.asleep &= view.own.iter().any(|segment| !segment.merging);
         self.view = view;
         let view = Arc::clone(&self.view);
         let owned = view.own.iter().map(|segment| (segment.arc, !segment.merging));
@@ -168,10 +183,10 @@ impl Keeper {
             return self.refuse(origin, &announce.info_hash, out);
         };
         let (targets, serves) = self.segments[at];
-        if !serves || self.overslept(now.at) {
+        if !serves || self.is_stale(now.at) {
             return out.reply(origin, Reply::Refused(Refusal::NotYet));
         }
-        let version = self.clock.stamp(now.unix_ms);
+        let version = self.clock.stamp(self.ring_ms(now));
         let Announced { record, downloads } =
             match self.store.announce(self.seconds(now.at), version, announce) {
                 Ok(announced) => announced,
@@ -201,7 +216,7 @@ impl Keeper {
     ) {
         let key = (*info_hash).into();
         match self.view.segment_of(key) {
-            Some(at) if !from_copy && (self.overslept(now.at) || !self.segments[at].1) => {
+            Some(at) if !from_copy && (self.is_stale(now.at) || !self.segments[at].1) => {
                 out.reply(origin, Reply::Refused(Refusal::NotYet));
             }
             None if !(from_copy && self.view.holds(key)) => self.refuse(origin, info_hash, out),
@@ -250,8 +265,19 @@ impl Keeper {
                 arc,
                 purpose,
                 buckets,
-            } => self.on_digests(from, session, arc, purpose, &buckets, out),
-            DataMessage::Differ { session, mask } => self.on_differ(now.at, from, session, mask, out),
+                unix_ms,
+            } => {
+                self.follow(now, unix_ms);
+                self.on_digests(now, from, (session, arc, purpose), &buckets, out);
+            }
+            DataMessage::Differ {
+                session,
+                mask,
+                unix_ms,
+            } => {
+                self.follow(now, unix_ms);
+                self.on_differ(now.at, from, session, mask, out);
+            }
             DataMessage::Swarms {
                 session,
                 arc,
@@ -293,15 +319,20 @@ impl Keeper {
 
     /// Time has passed.
     pub fn on_tick(&mut self, now: Now, out: &mut Outbox) {
-        if now.at.saturating_duration_since(self.last_tick) > STOPPED {
+        if now.at.saturating_duration_since(self.last_tick) > LATE {
             self.writes.excuse(now.at);
+        }
+        if self.overslept(now.at) {
+            self.asleep = true;
+            self.stale_until = now.at + STALE_FOR;
+            out.reports.push(Report::Overslept);
         }
         self.last_tick = now.at;
         for contact in self.writes.on_tick(now.at, out) {
             out.reports.push(Report::Silent(contact));
         }
         self.expire(now.at, out);
-        self.drive(now.at, out);
+        self.drive(now, out);
         self.tell_progress(now.at, out);
     }
 
@@ -358,8 +389,26 @@ impl Keeper {
         out.reply(origin, Reply::Refused(Refusal::NotMine { hint }));
     }
 
-    /// Whether this process was stopped for so long that others may have taken its place. The custody finds out at
-    /// its next tick; what was said to this node before must not count as if it was said now.
+    /// The time of day by the fastest clock in the ring. All owners stamp by it, so an entry that was made here and a
+    /// later one that is made by another node are in order, however far the clocks of the two are apart.
+    fn ring_ms(&self, now: Now) -> u64 {
+        now.unix_ms.saturating_add(self.ahead_ms)
+    }
+
+    /// Takes note of the time of day at another node.
+    fn follow(&mut self, now: Now, theirs_ms: u64) {
+        let ahead = theirs_ms.saturating_sub(now.unix_ms);
+        if ahead <= MAX_AHEAD_MS {
+            self.ahead_ms = self.ahead_ms.max(ahead);
+        }
+    }
+
+    /// Whether something that is read now may have been said long ago, and said again elsewhere since.
+    fn is_stale(&self, now: Instant) -> bool {
+        self.asleep || now < self.stale_until || self.overslept(now)
+    }
+
+    /// Whether this process was stopped for so long that others may have taken its place.
     fn overslept(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.last_tick) > super::custody::STOPPED
     }
@@ -370,7 +419,8 @@ impl Keeper {
 
     /// Whether this shard serves all of an arc.
     fn serves(&self, arc: Interval) -> bool {
-        self.view.mine().is_some_and(|mine| arcs::covers(mine, arc))
+        !self.asleep
+            && self.view.mine().is_some_and(|mine| arcs::covers(mine, arc))
             && self
                 .view
                 .own

@@ -8,16 +8,15 @@ use crate::id::InfoHash;
 use crate::ring::contact::Contact;
 use crate::ring::data::{BUCKETS_A_SHARD, DataMessage, Entries, MAX_RECORDS, MAX_SWARMS, Purpose, Session};
 use crate::ring::interval::Interval;
-use crate::ring::replica::outbox::{Outbox, Report};
+use crate::ring::replica::outbox::{Now, Outbox, Report};
 use crate::tracker::swarm::BucketDigest;
 
 impl Keeper {
     pub(super) fn on_digests(
         &mut self,
+        now: Now,
         from: &Contact,
-        session: Session,
-        arc: Interval,
-        purpose: Purpose,
+        (session, arc, purpose): (Session, Interval, Purpose),
         theirs: &[BucketDigest; BUCKETS_A_SHARD],
         out: &mut Outbox,
     ) {
@@ -35,7 +34,15 @@ impl Keeper {
         let mask = (0..BUCKETS_A_SHARD)
             .filter(differs)
             .fold(0, |mask, bucket| mask | 1 << bucket);
-        out.send(*from, DataMessage::Differ { session, mask });
+        let unix_ms = self.ring_ms(now);
+        out.send(
+            *from,
+            DataMessage::Differ {
+                session,
+                mask,
+                unix_ms,
+            },
+        );
     }
 
     pub(super) fn not_here(&self, from: &Contact, session: Session, arc: Interval, out: &mut Outbox) {

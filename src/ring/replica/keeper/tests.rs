@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::id::RingId;
-use crate::ring::data::{Run, Session};
+use crate::ring::data::{Purpose, Run, Session};
 use crate::ring::replica::view::{Rest, Segment};
 use crate::ring::view::Neighbour;
 use crate::tracker::swarm::{Families, PeerState};
@@ -323,6 +323,63 @@ fn what_an_owner_was_told_before_it_was_stopped_does_not_count_as_said_now() {
     net.announce(1, 7, &says(hash(5, 0), 1, LEECH));
     assert_eq!(net.replies(1), [(7, Reply::Refused(Refusal::NotYet))]);
     assert_eq!(net.entries(1), []);
+}
+
+#[test]
+fn it_wakes_up_with_a_view_in_which_it_asks_others_first() {
+    let mut net = ring_of_three();
+    net.millis += 5_000;
+    net.tick(50);
+    assert!(net.out[&1].reports.contains(&Report::Overslept));
+    let refused = |net: &mut Net, request: u64| {
+        net.announce(1, request, &says(hash(5, 0), 1, LEECH));
+        net.talk();
+        matches!(net.replies(1)[..], [(_, Reply::Refused(Refusal::NotYet))])
+    };
+    // Made before the custody knew.
+    net.set_view(view(2, 1, 4, &[2, 3]));
+    net.tick(500);
+    assert!(refused(&mut net, 1));
+    let mut asks = view(3, 1, 4, &[2, 3]);
+    (asks.own[0].merging, asks.own[0].ask) = (true, vec![node(2)]);
+    net.set_view(asks);
+    net.tick(50);
+    assert!(!refused(&mut net, 2));
+}
+
+#[test]
+fn an_owner_stamps_by_the_fastest_clock_it_has_heard_of() {
+    let mut net = Net::new(&[1, 2]);
+    net.set_view(view(1, 1, 4, &[]));
+    let hears = |net: &mut Net, unix_ms: u64| {
+        let digests = DataMessage::Digests {
+            session: Session { shard: 0, number: 1 },
+            arc: Interval::new(node(1).id, node(2).id),
+            purpose: Purpose::Claim,
+            buckets: Box::default(),
+            unix_ms,
+        };
+        net.at(1, |keeper, now, out| {
+            keeper.on_message(now, &node(2), digests, out);
+        });
+    };
+    let stamped = |net: &mut Net, peer: u8| {
+        net.announce(1, 0, &says(hash(5, 0), peer, LEECH));
+        let entries = net.entries(1);
+        entries.iter().map(|entry| entry.3 >> 16).max()
+    };
+    let mine = net.now().unix_ms;
+    assert_eq!(stamped(&mut net, 1), Some(mine));
+    hears(&mut net, mine + 5_000);
+    net.millis += 100;
+    assert_eq!(stamped(&mut net, 2), Some(mine + 5_100));
+    hears(&mut net, mine - 5_000);
+    hears(&mut net, mine + 2 * MAX_AHEAD_MS);
+    assert_eq!(
+        stamped(&mut net, 3),
+        Some(mine + 5_100),
+        "clocks that are behind, or hours ahead, are not followed"
+    );
 }
 
 #[test]
@@ -674,6 +731,7 @@ fn messages_of_no_session_do_nothing() {
         DataMessage::Differ {
             session,
             mask: u16::MAX,
+            unix_ms: 1,
         },
         DataMessage::Wants {
             session,

@@ -57,7 +57,6 @@ impl DataHost {
         members: Members,
         settings: Settings,
         how: Start,
-        skew_ms: u64,
     ) -> Self {
         let [a, b, ..] = *me.id.as_bytes();
         let seed = me.incarnation << 16 | u64::from(a) << 8 | u64::from(b);
@@ -75,7 +74,7 @@ impl DataHost {
             router: Router::new(me, seed),
             done: Vec::new(),
             gone: false,
-            unix_ms: 1_700_000_000_000 + rng.u64(0..=skew_ms),
+            unix_ms: 1_700_000_000_000 + rng.u64(0..5_000),
             rng,
             began,
             next_tick: now,

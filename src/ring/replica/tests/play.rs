@@ -43,9 +43,6 @@ pub(super) struct Play {
     pub(super) world: World<DataHost>,
     pub(super) began: Instant,
     pub(super) settings: Settings,
-    /// How far the clocks of two nodes may be apart. An entry of one part of the network and a later one of another
-    /// part have no order but by these clocks.
-    pub(super) skew_ms: u64,
     pub(super) clients: BTreeMap<Client, Told>,
     /// Announces a second; 0 is silence.
     pub(super) load: u64,
@@ -91,7 +88,6 @@ impl Play {
                 peer_lifetime_secs: 1_800,
                 tombstone_secs: 1_800,
             },
-            skew_ms: 0,
             clients: BTreeMap::new(),
             load: 0,
             failures: Vec::new(),
@@ -132,7 +128,7 @@ impl Play {
             .unwrap_or_else(|| no_members(MAX_MEMBERS, &timing));
         self.note(|| format!("start {place} {how:?}: {me}"));
         let now = self.world.instant();
-        let host = DataHost::start(self.began, now, me, members, self.settings, how, self.skew_ms);
+        let host = DataHost::start(self.began, now, me, members, self.settings, how);
         self.world.boot(place, host);
     }
 

@@ -28,9 +28,8 @@ fn links() -> Faults {
     }
 }
 
-fn ring(seed: u64, nodes: usize, skew_ms: u64, trace: bool) -> Result<Play, Wrong> {
+fn ring(seed: u64, nodes: usize, trace: bool) -> Result<Play, Wrong> {
     let mut play = Play::new(seed, 12, links(), trace);
-    play.skew_ms = skew_ms;
     play.start(0, Start::Alone);
     play.load = 100;
     for place in 1..nodes {
@@ -104,9 +103,7 @@ fn mishap(play: &mut Play, links_break: bool) {
 fn trouble(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
     let nodes = 1 + fastrand::Rng::with_seed(seed).usize(1..8);
     let links_break = seed % 4 == 1;
-    // Two nodes that do not hear each other and whose clocks differ do not agree about what was first.
-    let skew_ms = if links_break { 0 } else { 5_000 };
-    let mut play = ring(seed, nodes, skew_ms, trace)?;
+    let mut play = ring(seed, nodes, trace)?;
     let mut slowest_repair = 0;
     for _ in 0..play.world.rng.usize(2..=5) {
         let wait = play.world.rng.u64(0..3 * SECOND);
@@ -131,7 +128,7 @@ fn trouble(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
 /// announce may fail.
 fn parts(seed: u64, trace: bool) -> Result<Outcome, Wrong> {
     let nodes = 2 + fastrand::Rng::with_seed(seed).usize(0..8);
-    let mut play = ring(seed, nodes, 0, trace)?;
+    let mut play = ring(seed, nodes, trace)?;
     let mut slowest_repair = 0;
     for _ in 0..play.world.rng.usize(1..=3) {
         let wait = play.world.rng.u64(0..3 * SECOND);
