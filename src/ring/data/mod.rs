@@ -202,6 +202,8 @@ pub enum DataMessage {
     Records {
         /// The session.
         session: Session,
+        /// Which way it goes.
+        from_driver: bool,
         /// At most [`MAX_RECORDS`] of both kinds together.
         entries: Entries,
     },
@@ -211,11 +213,16 @@ pub enum DataMessage {
         session: Session,
         /// At most [`MAX_SWARMS`]; may be none.
         swarms: Vec<InfoHash>,
+        /// How many [`Self::Records`] the partner has sent for these swarms.
+        records: u32,
     },
     /// Driver to partner: tell me when you are here.
     Fence {
         /// The session.
         session: Session,
+        /// How many [`Self::Records`] the driver has sent since the last fence. If fewer have come, a link has broken
+        /// in between, and the fence cannot be passed.
+        records: u32,
     },
     /// Partner to driver: all before the fence is kept.
     Passed {
@@ -282,7 +289,7 @@ impl DataMessage {
             | Self::Swarms { session, .. }
             | Self::Records { session, .. }
             | Self::Wants { session, .. }
-            | Self::Fence { session }
+            | Self::Fence { session, .. }
             | Self::Passed { session }
             | Self::MayDrop { session, .. }
             | Self::Drop { session }

@@ -178,21 +178,23 @@ fn messages() -> Vec<(DataMessage, usize)> {
         (
             DataMessage::Records {
                 session,
+                from_driver: true,
                 entries: Entries {
                     records: vec![v4, v6, other],
                     downloads: vec![counter(1), counter(3)],
                 },
             },
-            156,
+            157,
         ),
         (
             DataMessage::Wants {
                 session,
                 swarms: vec![hash(1)],
+                records: 1,
             },
-            27,
+            31,
         ),
-        (DataMessage::Fence { session }, 5),
+        (DataMessage::Fence { session, records: 1 }, 9),
         (DataMessage::Passed { session }, 5),
         (
             DataMessage::MayDrop {
@@ -310,7 +312,7 @@ fn values_that_mean_nothing_are_refused() {
         (
             "more entries than there may be",
             DATA + 35,
-            25,
+            26,
             0xff,
             "number of entries",
         ),
@@ -348,6 +350,7 @@ fn a_peer_at_port_0_is_none() {
 fn a_swarm_without_entries_would_let_a_message_go_on_for_ever() {
     let none = DataMessage::Records {
         session: SESSION,
+        from_driver: true,
         entries: Entries::default(),
     };
     let result = hostile(&none, |bytes| bytes.extend_from_slice(&[0; 24]));
@@ -379,6 +382,7 @@ fn the_longest_messages_fit_in_one_of_noise() {
     let longest = [
         DataMessage::Records {
             session: SESSION,
+            from_driver: false,
             entries: Entries {
                 records,
                 downloads: Vec::new(),

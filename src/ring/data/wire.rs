@@ -193,15 +193,28 @@ impl DataMessage {
                     out.u64(*digest);
                 });
             }
-            Self::Records { session, entries } => {
+            Self::Records {
+                session,
+                from_driver,
+                entries,
+            } => {
                 write_session(out, *session);
+                out.u8((*from_driver).into());
                 write_entries(out, entries);
             }
-            Self::Wants { session, swarms } => {
+            Self::Wants {
+                session,
+                swarms,
+                records,
+            } => {
                 write_session(out, *session);
                 write_list(out, swarms, MAX_SWARMS, |out, info_hash| out.info_hash(info_hash));
+                out.u32(*records);
             }
-            Self::Fence { session } => write_session(out, *session),
+            Self::Fence { session, records } => {
+                write_session(out, *session);
+                out.u32(*records);
+            }
             Self::Passed { session } => write_session(out, *session),
             Self::MayDrop {
                 session,
@@ -324,13 +337,18 @@ impl DataMessage {
             },
             kind::RECORDS => Self::Records {
                 session,
+                from_driver: read_flag(bytes)?,
                 entries: read_entries(bytes)?,
             },
             kind::WANTS => Self::Wants {
                 session,
                 swarms: read_list(bytes, MAX_SWARMS, Reader::info_hash)?,
+                records: bytes.u32()?,
             },
-            kind::FENCE => Self::Fence { session },
+            kind::FENCE => Self::Fence {
+                session,
+                records: bytes.u32()?,
+            },
             kind::PASSED => Self::Passed { session },
             kind::MAY_DROP => Self::MayDrop {
                 session,

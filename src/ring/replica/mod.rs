@@ -54,7 +54,8 @@
 //!
 //! A link between two nodes keeps the order until it breaks, and a keeper puts what it sends into it while nobody
 //! else has the shard. So an owner's digests reach the copy behind all entries they count, and agree exactly if
-//! nothing was lost: no quiet time is needed. When a link breaks, whatever was under way begins again.
+//! nothing was lost: no quiet time is needed. When a link breaks, whatever was under way begins again; and should a
+//! new link be there before anybody has heard of it, the fence knows how much has to have come before it.
 //!
 //! **What is kept for nobody**: whatever a node holds that is neither its own nor claimed by an owner within the last
 //! six seconds. So an arc moves by nothing but sessions: an owner that needs a copy no more just stops to claim it, a

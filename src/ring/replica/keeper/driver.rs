@@ -237,17 +237,24 @@ impl Keeper {
         now: Instant,
         from: &Contact,
         session: Session,
-        swarms: &[InfoHash],
+        (swarms, records): (&[InfoHash], u32),
         out: &mut Outbox,
     ) {
+        let arrived = self.take_arrived(from, session, false);
         let Some(at) = self.run_of(now, from, session, Phase::Wants) else {
             return;
         };
+        if arrived != records {
+            // Some of what the partner gave went with a link that has broken.
+            let peering = &mut self.peerings[at];
+            (peering.run, peering.due) = (None, now + RETRY);
+            return;
+        }
         if swarms.is_empty() {
             return self.go_on(now, at, out);
         }
-        self.send_swarms(now, *from, session, swarms, out);
-        out.send(*from, DataMessage::Fence { session });
+        let records = self.send_swarms(now, *from, session, true, swarms, out);
+        out.send(*from, DataMessage::Fence { session, records });
         if let Some(run) = &mut self.peerings[at].run {
             run.phase = Phase::Passed;
         }

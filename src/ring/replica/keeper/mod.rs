@@ -30,6 +30,7 @@ use std::time::{Duration, Instant};
 
 use self::driver::Peering;
 use self::drops::DropRequest;
+use self::partner::Arrived;
 use self::writes::{Pending, Writes};
 use super::arcs;
 use super::outbox::{Now, Origin, Outbox, Progress, Reply, Report};
@@ -78,6 +79,7 @@ pub struct Keeper {
     writes: Writes,
     peerings: Vec<Peering>,
     last_session: u32,
+    arrived: Vec<Arrived>,
     drops: Vec<DropRequest>,
     drop_turn: u64,
     told: Progress,
@@ -104,6 +106,7 @@ impl Keeper {
             writes: Writes::new(started),
             peerings: Vec::new(),
             last_session: 0,
+            arrived: Vec::new(),
             drops: Vec::new(),
             drop_turn: 0,
             told: Progress::default(),
@@ -284,16 +287,17 @@ impl Keeper {
                 bucket,
                 swarms,
             } => self.on_swarms(now.at, from, session, (arc, bucket), &swarms, out),
-            DataMessage::Records { entries, .. } => {
-                for record in &entries.records {
-                    self.keep(now.at, record, None);
-                }
-                for downloads in &entries.downloads {
-                    self.store.apply_downloads(downloads);
-                }
-            }
-            DataMessage::Wants { session, swarms } => self.on_wants(now.at, from, session, &swarms, out),
-            DataMessage::Fence { session } => out.send(*from, DataMessage::Passed { session }),
+            DataMessage::Records {
+                session,
+                from_driver,
+                entries,
+            } => self.on_records(now.at, from, session, from_driver, &entries),
+            DataMessage::Wants {
+                session,
+                swarms,
+                records,
+            } => self.on_wants(now.at, from, session, (&swarms, records), out),
+            DataMessage::Fence { session, records } => self.on_fence(from, session, records, out),
             DataMessage::Passed { session } => self.on_passed(now.at, from, session, out),
             DataMessage::MayDrop {
                 session,

@@ -93,6 +93,8 @@ struct Net {
     out: BTreeMap<u8, Outbox>,
     /// Links over which nothing goes for now, by their receivers.
     deaf: BTreeSet<u8>,
+    /// Entries of sessions to this node are lost.
+    lossy: Option<u8>,
     sent: Vec<(u8, u8, DataMessage)>,
 }
 
@@ -111,6 +113,7 @@ impl Net {
             millis: 0,
             out: nodes.iter().map(|&number| (number, Outbox::default())).collect(),
             deaf: BTreeSet::new(),
+            lossy: None,
             sent: Vec::new(),
         }
     }
@@ -151,6 +154,9 @@ impl Net {
                 out.sends = later;
                 for (to, message) in sends {
                     let to = to.addr.port() as u8;
+                    if matches!(message, DataMessage::Records { .. }) && self.lossy == Some(to) {
+                        continue;
+                    }
                     self.sent.push((from, to, message.clone()));
                     if self.keepers.contains_key(&to) {
                         moved = true;
@@ -505,6 +511,31 @@ fn a_session_makes_two_nodes_equal_however_much_differs() {
 }
 
 #[test]
+fn entries_that_are_lost_on_their_way_do_not_pass_for_kept() {
+    for lost_to in [1, 2] {
+        let mut net = Net::new(&[1, 2]);
+        net.set_view(view(1, 1, 4, &[]));
+        net.set_view(view(1, 2, 4, &[]));
+        net.announce(1, 0, &says(hash(5, 0), 1, LEECH));
+        net.announce(2, 0, &says(hash(5, 0), 2, LEECH));
+        net.set_view(keeps(2, 2, Interval::new(node(4).id, node(1).id)));
+        net.set_view(view(2, 1, 4, &[2]));
+        net.lossy = Some(lost_to);
+        net.tick(1_000);
+        assert_eq!(
+            net.progress(1).expect("news").complete,
+            [],
+            "entries to {lost_to} are lost"
+        );
+        // Nobody hears that a link has broken and is there again.
+        net.lossy = None;
+        net.tick(6_000);
+        assert_eq!(net.progress(1).expect("news").complete.len(), 1);
+        assert_eq!((net.entries(1).len(), net.entries(1)), (2, net.entries(2)));
+    }
+}
+
+#[test]
 fn a_broken_link_takes_back_that_a_copy_is_complete() {
     let mut net = ring_of_three();
     let complete = net.progress(1).expect("news").complete;
@@ -736,6 +767,7 @@ fn messages_of_no_session_do_nothing() {
         DataMessage::Wants {
             session,
             swarms: vec![hash(5, 0)],
+            records: 0,
         },
         DataMessage::Passed { session },
         DataMessage::Drop { session },
