@@ -180,6 +180,8 @@ pub struct Torrent {
     pub(super) stopping: bool,
     /// `have` has grown since peers' interest was last worked out.
     pub(super) interest_is_stale: bool,
+    /// A tick has come since it was last looked at who goes on with suspect pieces.
+    pub(super) suspects_are_due: bool,
     pub(super) finished_told: bool,
     /// Bytes of blocks received that were kept.
     pub(super) downloaded: u64,
@@ -216,6 +218,7 @@ impl Torrent {
             uploads_told: BTreeMap::new(),
             stopping: false,
             interest_is_stale: false,
+            suspects_are_due: false,
             finished_told: false,
             downloaded: 0,
             uploaded_to_gone: 0,
@@ -346,7 +349,7 @@ impl Torrent {
             now,
             self.peers.len().saturating_sub(self.settings.max_connections),
         );
-        self.pass_on_suspects(now);
+        self.suspects_are_due = true;
         self.give_up_orphans(now);
         self.download_rate.update(now, self.downloaded);
         self.upload_rate.update(now, self.uploaded());
@@ -372,6 +375,11 @@ impl Torrent {
         self.rechoke_if_due(now);
         self.flush_spills();
         self.feed_hungry(now);
+        // Not before: a host whose last answer came in this turn has only now been asked for more.
+        if std::mem::take(&mut self.suspects_are_due) {
+            self.pass_on_suspects(now);
+            self.feed_hungry(now);
+        }
         self.uploads_told.clear();
         std::mem::take(&mut self.actions)
     }

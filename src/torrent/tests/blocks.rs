@@ -1,8 +1,10 @@
 //! Downloads from peers of every manner.
 
 use super::world::{HONEST, Manner, Plan, World, bits};
+use crate::engine::api::Priority;
 use crate::geometry::{BLOCK_LENGTH, PieceIndex};
 use crate::peer::link::PeerKey;
+use crate::torrent::blame::Author;
 use crate::wire::message::Message;
 
 /// 1,024 blocks in pieces of 16.
@@ -184,6 +186,40 @@ fn one_that_sends_wrong_pieces_is_banned_and_nobody_else() {
             .map(|(key, _)| *key)
             .collect();
         assert_eq!(banned, [guilty]);
+    }
+}
+
+#[test]
+fn one_that_answers_all_at_once_goes_on_with_a_suspect_piece() {
+    let piece = 32 * BLOCK_LENGTH;
+    for budget_mib in [1, 16] {
+        let mut world = World::new(Plan {
+            piece_length: piece,
+            files: vec![piece.into(), piece.into()],
+            budget_mib,
+            ..Plan::default()
+        });
+        // After a quiet while few requests are out at it, and with each step all of them are answered.
+        world.join(1, HONEST);
+        world
+            .torrent
+            .set_priorities(vec![Priority::Normal, Priority::Skip]);
+        world.until("the first file", |world| world.torrent.is_complete());
+        world.steps(600);
+        let authors: Vec<_> = (0..32)
+            .map(|block| Author {
+                peer: PeerKey(50 + block % 2),
+                ip: [127, 0, 0, 50 + (block % 2) as u8].into(),
+            })
+            .collect();
+        let nobody_knows = world
+            .torrent
+            .blame
+            .failed(PieceIndex(1), &authors, vec![[0; 20]; 32]);
+        assert_eq!(nobody_knows, None);
+        world.torrent.set_priorities(Vec::new());
+        world.finish();
+        assert_eq!(world.torrent.tally().wasted, 0, "it had its turn to the end");
     }
 }
 
