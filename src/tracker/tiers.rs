@@ -20,6 +20,8 @@
 //!   gets [`STOP_PATIENCE`] to answer, so that it hears things in their order, and is told then all the same.
 //!   If its answer to `started` comes later still, it may have taken the two the other way round, and is told
 //!   again.
+//! - A tracker that works and has not heard `completed` yet hears it before `stopped`, in the same second: it
+//!   would not count the download otherwise.
 //!
 //! A tracker has at most one announce under way, and a `stopped` beside it.
 
@@ -262,10 +264,7 @@ impl Tiers {
     pub fn on_tick(&mut self, now: Instant) -> Vec<Action> {
         if self.stopping.is_some() {
             return (0..self.trackers.len())
-                .filter(|&key| self.stop_time(self.tracker(key)).is_some_and(|at| at <= now))
-                .collect::<Vec<_>>()
-                .into_iter()
-                .map(|key| self.say_stopped(key))
+                .filter_map(|key| self.part_from(key, now))
                 .collect();
         }
         let due: Vec<usize> = self.tiers.iter().filter_map(|tier| self.due(tier, now)).collect();
@@ -278,7 +277,7 @@ impl Tiers {
             return self
                 .trackers
                 .iter()
-                .filter_map(|tracker| self.stop_time(tracker))
+                .filter_map(|tracker| self.completed_time(tracker).or(self.stop_time(tracker)))
                 .min();
         }
         self.tiers.iter().filter_map(|tier| self.tier_time(tier)).min()
@@ -455,8 +454,17 @@ impl Tiers {
     }
 
     fn has_news_for(&self, key: usize) -> bool {
-        let tracker = self.tracker(key);
+        self.lacks_completed(self.tracker(key))
+    }
+
+    fn lacks_completed(&self, tracker: &Tracker) -> bool {
         self.completed && tracker.is_working() && !tracker.heard_completed
+    }
+
+    /// When this tracker is to be told, before we part, that the download has finished; if at all.
+    fn completed_time(&self, tracker: &Tracker) -> Option<Instant> {
+        let free = tracker.under_way.is_none() && tracker.farewell == Farewell::Unsaid;
+        self.stopping.filter(|_| free && self.lacks_completed(tracker))
     }
 
     /// When this tracker is to be told that we stop, if at all.
@@ -472,12 +480,18 @@ impl Tiers {
         }
     }
 
-    fn say_stopped(&mut self, key: usize) -> Action {
+    /// What is due to a tracker now that we stop.
+    fn part_from(&mut self, key: usize, now: Instant) -> Option<Action> {
+        let tracker = self.tracker(key);
+        if self.completed_time(tracker).is_some() {
+            return Some(self.announce(key, now));
+        }
+        self.stop_time(tracker).filter(|&at| at <= now)?;
         self.trackers[key].farewell = Farewell::UnderWay;
-        Action::Announce {
+        Some(Action::Announce {
             tracker: TrackerKey(key),
             event: Some(Event::Stopped),
-        }
+        })
     }
 
     fn announce(&mut self, key: usize, now: Instant) -> Action {

@@ -337,6 +337,50 @@ fn stopped_goes_to_those_who_heard_started_or_may_have() {
 }
 
 #[test]
+fn a_download_that_finished_just_before_the_stop_is_counted() {
+    // Whether the answer to `started` comes after the stop or before it.
+    for late in [true, false] {
+        let mut script = Script::new(&[&["a"]]);
+        let (a, _) = script.tick_one();
+        script.tiers.complete();
+        if late {
+            script.tiers.stop(script.now);
+            assert_eq!(script.tick(), []);
+            script.answer(a);
+        } else {
+            script.answer(a);
+            script.tiers.stop(script.now);
+        }
+        assert_eq!(script.wait(), Duration::ZERO);
+        assert_eq!(script.tick_one().1, "a completed");
+        assert!(!script.tiers.is_stopped());
+        script.answer(a);
+        assert_eq!(script.tick_one().1, "a stopped");
+        script.answer(a);
+        assert!(script.tiers.is_stopped() && script.tiers.is_quiet());
+    }
+}
+
+#[test]
+fn a_tracker_that_does_not_take_completed_is_left_all_the_same() {
+    for fails in [true, false] {
+        let mut script = Script::new(&[&["a"]]);
+        let (a, _) = script.tick_one();
+        script.answer(a);
+        script.tiers.complete();
+        script.tiers.stop(script.now);
+        assert_eq!(script.tick_one().1, "a completed");
+        if fails {
+            script.fail(a);
+        } else {
+            assert_eq!(script.wait(), STOP_PATIENCE);
+            script.pass(STOP_PATIENCE);
+        }
+        assert_eq!(script.tick_one().1, "a stopped");
+    }
+}
+
+#[test]
 fn an_answer_that_stopped_may_have_overtaken_has_it_said_again() {
     for answered_before in [true, false] {
         let mut script = Script::new(&[&["a"]]);
