@@ -79,6 +79,8 @@ pub enum EngineCommand {
     },
     /// Send [`EngineEvent::Details`] of this torrent from now on, and of no other.
     Watch(Option<InfoHash>),
+    /// Send a snapshot even if nothing has changed: the face has none yet.
+    Tell,
     /// Settings have changed.
     Configure(Box<Config>),
     /// Save everything, say `stopped` to the trackers, and end with [`EngineEvent::Stopped`].
@@ -135,7 +137,7 @@ pub enum Priority {
 /// What the engine tells its face. Snapshots may be dropped for a newer one; the others must not be.
 #[derive(Debug, Clone)]
 pub enum EngineEvent {
-    /// All torrents, twice a second while anything moves.
+    /// All torrents, twice a second while anything moves, and when it is asked for.
     Snapshot(Arc<EngineSnapshot>),
     /// The watched torrent, with each snapshot.
     Details(Arc<TorrentDetails>),
@@ -161,7 +163,7 @@ pub enum EngineEvent {
 }
 
 /// The state of the whole client.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EngineSnapshot {
     /// In the order of the queue.
     pub torrents: Vec<TorrentSummary>,
@@ -213,6 +215,8 @@ pub struct TorrentSummary {
     pub state: TorrentState,
     /// Why it failed or waits, for a person.
     pub error: Option<String>,
+    /// Which tracker said what, for a person, if each that it has was asked and none answers.
+    pub tracker_problem: Option<String>,
     /// Bytes of the whole torrent.
     pub total_length: u64,
     /// Bytes of the pieces that are wanted.

@@ -9,7 +9,6 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::engine::api::{AddTorrent, EngineCommand, EngineEvent, Priority};
 use crate::engine::entry::{AfterStop, Entry, Limits, Thread, unix_now};
-use crate::geometry::PieceIndex;
 use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::net::greeter::GreeterCommand;
@@ -17,6 +16,7 @@ use crate::net::limiter::Limiter;
 use crate::storage::Storage;
 use crate::storage::layout::Layout;
 use crate::storage::resume::ResumeRecord;
+use crate::storage::state_dir::Loaded;
 use crate::torrent::link::TorrentCommand;
 use crate::torrent::status::Tally;
 use crate::torrent::status::{Parked, TorrentStatus};
@@ -62,6 +62,7 @@ impl Engine {
             }),
             EngineCommand::SetQueuePosition { info_hash, position } => self.set_position(info_hash, position),
             EngineCommand::Watch(watched) => self.watch(watched),
+            EngineCommand::Tell => self.tell_anew(),
             EngineCommand::Configure(config) => self.configure(*config),
             EngineCommand::Shutdown => self.shut_down(),
         }
@@ -96,7 +97,7 @@ impl Engine {
             }
         }
         self.watched = watched;
-        self.tell_snapshot();
+        self.tell_anew();
     }
 
     fn set_position(&mut self, id: InfoHash, position: usize) {
@@ -178,14 +179,14 @@ impl Engine {
         self.tell(EngineEvent::Added(id));
     }
 
-    /// Puts a torrent of an earlier run back into the list, with `candidates` as the pieces that may have
-    /// been written after its record.
-    pub(super) fn restore(
-        &mut self,
-        metainfo: Arc<Metainfo>,
-        record: Option<ResumeRecord>,
-        candidates: &[PieceIndex],
-    ) {
+    /// Puts a torrent of an earlier run back into the list.
+    pub(super) fn restore(&mut self, metainfo: Arc<Metainfo>, loaded: Loaded) {
+        let Loaded {
+            record,
+            candidates,
+            moving_to,
+            ..
+        } = loaded;
         let geometry = metainfo.info.geometry;
         let known = record.is_some();
         let record = record
@@ -210,6 +211,7 @@ impl Engine {
         entry.added_at = record.added_at;
         entry.completed_at = record.completed_at;
         entry.storage.mark_created(record.created_files.iter().copied());
+        let was_moved = moving_to.is_some_and(|to| to != entry.folder && entry.finish_move(&to));
         if known {
             // The numbers of the journal are as they were found.
             let candidates: Vec<_> = candidates
@@ -224,7 +226,7 @@ impl Engine {
         } else if entry.storage.has_data() {
             entry.distrust_data();
         }
-        if !record.have.is_empty() && !entry.folder.exists() {
+        if entry.failed.is_none() && !record.have.is_empty() && !entry.folder.exists() {
             // A disk that is not mounted, as a rule: downloading everything again would be no help.
             let folder = entry.folder.display();
             let message = format!(
@@ -234,7 +236,11 @@ impl Engine {
             log::warn!("{}: {message}", entry.name());
             entry.failed = Some(message);
         }
+        let id = entry.info_hash();
         self.enlist(entry);
+        if was_moved {
+            self.save(id);
+        }
     }
 
     fn entry(&self, metainfo: Arc<Metainfo>, folder: PathBuf, parked: Parked) -> Entry {
@@ -244,7 +250,8 @@ impl Engine {
             &folder,
             Arc::clone(&self.files),
             self.config.transfer.preallocate,
-        );
+        )
+        .with_move_note(self.keeper.move_note(metainfo.info.info_hash));
         let storage = match self.keeper.journal(metainfo.info.info_hash) {
             Ok(journal) => storage.with_journal(journal),
             Err(error) => {

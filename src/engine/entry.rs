@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +21,7 @@ use crate::torrent::selection::wanted_and_left;
 use crate::torrent::status::{Parked, TorrentStatus};
 use crate::tracker::client::Totals;
 use crate::tracker::status::{TrackerState, TrackerStatus};
+use crate::tracker::url::TrackerUrl;
 
 /// An estimate of the time left beyond this says nothing to anybody.
 const LONGEST_ETA: Duration = Duration::from_secs(100 * 24 * 3600);
@@ -275,6 +276,7 @@ impl Entry {
             name: info.name.clone(),
             state: self.state(),
             error: self.error().map(str::to_owned),
+            tracker_problem: self.tracker_problem(),
             total_length,
             wanted_length,
             wanted_done,
@@ -303,6 +305,22 @@ impl Entry {
         self.failed.as_ref().or(halted).map(String::as_str)
     }
 
+    /// The failure of the first tracker, if all have failed.
+    fn tracker_problem(&self) -> Option<String> {
+        let failure = |tracker: &TrackerStatus| match &tracker.state {
+            TrackerState::Failed(reason) => {
+                let url = TrackerUrl::parse(&tracker.url).map(|url| url.origin);
+                Some(format!("{}: {reason}", url.as_deref().unwrap_or("its URL")))
+            }
+            _ => None,
+        };
+        let (first, rest) = self.trackers.split_first().filter(|_| self.announced)?;
+        let problem = failure(first)?;
+        rest.iter()
+            .all(|tracker| matches!(tracker.state, TrackerState::Failed(_)))
+            .then_some(problem)
+    }
+
     fn eta(&self) -> Option<Duration> {
         let downloading = self.state() == TorrentState::Downloading && self.status.download_rate > 0;
         let seconds = downloading.then(|| self.status.left / self.status.download_rate)?;
@@ -325,6 +343,21 @@ impl Entry {
     pub(super) fn parked_details(&self, now: Instant) -> TorrentDetails {
         let details = details(&self.metainfo, self.storage.layout(), &self.parked);
         self.complete_details(details, now)
+    }
+
+    /// A move to `to` was under way when the program was killed: brings it to its end, or takes back what it had
+    /// begun. Says whether the files are in another folder now.
+    pub(super) fn finish_move(&mut self, to: &Path) -> bool {
+        if let Err(error) = self.storage.finish_move(to) {
+            self.failed = Some(format!(
+                "it was being moved from {} to {} when DTorrent was killed, and that cannot be brought to its end: \
+                 {error}. Put its files together in the first of the two, and recheck it",
+                self.folder.display(),
+                to.display()
+            ));
+        }
+        let before = std::mem::replace(&mut self.folder, self.storage.root());
+        before != self.folder
     }
 
     /// Nothing of its data counts any more until it was hashed.

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::id::InfoHash;
 use crate::storage::journal::Journal;
+use crate::storage::move_note::MoveNote;
 use crate::storage::resume::ResumeRecord;
 use crate::storage::state_dir::{StateDir, StateError};
 
@@ -47,6 +48,11 @@ impl Keeper {
         self.state.journal(id)
     }
 
+    /// The note of a torrent's move.
+    pub(super) fn move_note(&self, id: InfoHash) -> MoveNote {
+        self.state.move_note(id)
+    }
+
     /// Keeps a `.torrent`.
     pub(super) fn save_torrent(&self, id: InfoHash, metainfo: Arc<[u8]>) {
         self.give(Order::Torrent(id, metainfo));
@@ -64,6 +70,8 @@ impl Keeper {
 
     /// Deletes everything that is kept of a torrent.
     pub(super) fn forget(&self, id: InfoHash) {
+        // At once: the same torrent may be added again before the rest of this is done, with a journal of its own.
+        report(self.state.forget_run(id));
         self.give(Order::Forget(id));
     }
 

@@ -105,6 +105,8 @@ pub struct Engine {
     /// The queue.
     order: Vec<InfoHash>,
     watched: Option<InfoHash>,
+    /// The snapshot that the faces have.
+    told: Option<Arc<EngineSnapshot>>,
     /// Something happened that may start or stop torrents.
     queue_is_stale: bool,
     listening: Vec<SocketAddr>,
@@ -187,7 +189,7 @@ impl Engine {
         self.queue_is_stale = true;
     }
 
-    /// Tells the faces how everything stands.
+    /// Tells the faces how everything stands, if they do not know.
     fn tell_snapshot(&mut self) {
         let torrents: Vec<_> = self
             .order
@@ -203,7 +205,11 @@ impl Engine {
             listening: self.listening.clone(),
             network_problem: self.network_problem.clone(),
         };
-        self.tell(EngineEvent::Snapshot(Arc::new(snapshot)));
+        if self.told.as_deref() != Some(&snapshot) {
+            let snapshot = Arc::new(snapshot);
+            self.told = Some(Arc::clone(&snapshot));
+            self.tell(EngineEvent::Snapshot(snapshot));
+        }
         // The thread of a running torrent tells its details itself.
         if let Some(entry) = self.watched.and_then(|id| self.torrents.get(&id))
             && matches!(entry.thread, Thread::None)
@@ -211,6 +217,11 @@ impl Engine {
             let details = entry.parked_details(Instant::now());
             self.tell(EngineEvent::Details(Arc::new(details)));
         }
+    }
+
+    fn tell_anew(&mut self) {
+        self.told = None;
+        self.tell_snapshot();
     }
 
     fn tell(&mut self, event: EngineEvent) {

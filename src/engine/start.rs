@@ -80,6 +80,7 @@ impl Engine {
             torrents: BTreeMap::new(),
             order: Vec::new(),
             watched: None,
+            told: None,
             queue_is_stale: true,
             files: Arc::new(FileCache::new(config.memory.open_files)),
             download: Limiter::new(limit_of_kib(config.transfer.download_limit_kib)),
@@ -118,13 +119,13 @@ impl Engine {
     }
 
     fn restore_all(&mut self, loaded: Vec<Loaded>) {
-        for torrent in loaded {
-            if let Some(problem) = torrent.problem {
+        for mut torrent in loaded {
+            if let Some(problem) = torrent.problem.take() {
                 self.fail(None, problem);
             }
             match Metainfo::parse(&torrent.metainfo_bytes) {
                 Ok(metainfo) if metainfo.info.info_hash == torrent.info_hash => {
-                    self.restore(Arc::new(metainfo), torrent.record, &torrent.candidates);
+                    self.restore(Arc::new(metainfo), torrent);
                 }
                 Ok(_) => {
                     let hash = torrent.info_hash;

@@ -11,6 +11,7 @@ pub mod files;
 pub(crate) mod fixture;
 pub mod journal;
 pub mod layout;
+pub mod move_note;
 mod prepare;
 mod relocate;
 pub mod resume;

@@ -4,7 +4,7 @@
 //! effect in one step, and only then deletes the old files: whatever fails on the way, all data is readable in
 //! the folder where it was.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -16,6 +16,7 @@ use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use super::below::{Access, Folder};
+use super::move_note::MoveNote;
 use super::prepare::free_space;
 use super::{Storage, StorageError};
 use crate::bitfield::Bitfield;
@@ -46,7 +47,15 @@ impl Storage {
             return Ok(());
         };
         let names = self.existing(&old)?;
-        if self.rename_all(&names, &old, &new, to)? {
+        if let Some(note) = &self.move_note {
+            note.write(to)
+                .map_err(|error| StorageError::new("note the move of", &from, error))?;
+        }
+        let moved = self.rename_or_copy(&names, &old, &new, to, interrupt);
+        if moved.is_err() {
+            self.clear_note();
+        }
+        if moved? {
             log::info!(
                 "moved {} files from {} to {}",
                 names.len(),
@@ -55,8 +64,6 @@ impl Storage {
             );
             return Ok(());
         }
-        copy_all(&names, &old, &new, to, interrupt)?;
-        self.set_root(to);
         for name in &names {
             if let Err(error) = old.remove_file(name) {
                 log::warn!("{} was copied but not removed: {error}", old.full(name).display());
@@ -97,6 +104,64 @@ impl Storage {
         result
     }
 
+    /// Ends a move to `to` that a kill cut short, as its note told: brings the rest after what has been moved, or
+    /// takes away what was copied in vain.
+    ///
+    /// # Errors
+    /// Something could not be moved; what was moved before stays there.
+    pub fn finish_move(&self, to: &Path) -> Result<(), StorageError> {
+        let from = self.root();
+        let words = if self.bring_the_rest(&from, to)? {
+            self.set_root(to);
+            "is done now"
+        } else {
+            self.clear_note();
+            "had moved nothing and is taken back"
+        };
+        log::warn!(
+            "the move from {} to {} was cut short; it {words}",
+            from.display(),
+            to.display()
+        );
+        Ok(())
+    }
+
+    /// Whether the files are in `to` now.
+    fn bring_the_rest(&self, from: &Path, to: &Path) -> Result<bool, StorageError> {
+        if same_folder(from, to) {
+            return Ok(false);
+        }
+        let Some(new) = open_if_there(to)? else {
+            return Ok(false);
+        };
+        let there = self.existing(&new)?;
+        let Some(old) = open_if_there(from)? else {
+            return Ok(!there.is_empty());
+        };
+        let here = self.existing(&old)?;
+        // A file that is only there was renamed, or all copies were whole. None of these names was there before the
+        // move, so what is in both places is a copy, and perhaps not a whole one.
+        if there.iter().all(|name| here.contains(name)) {
+            delete_all(&new, &there)?;
+            new.remove_empty_parents(there.iter().copied());
+            return Ok(false);
+        }
+        for name in here.iter().filter(|name| !there.contains(name)) {
+            new.make_parents(name)
+                .and_then(|()| old.rename(name, &new))
+                .map_err(|error| StorageError::new("move", &old.full(name), error))?;
+        }
+        old.remove_empty_parents(here.iter().copied());
+        Ok(true)
+    }
+
+    /// The move that it told of has not happened.
+    fn clear_note(&self) {
+        if let Some(Err(error)) = self.move_note.as_ref().map(MoveNote::clear) {
+            log::warn!("the note of a move that has failed stays: {error}");
+        }
+    }
+
     /// The names of the files that exist.
     fn existing(&self, folder: &Folder) -> Result<Vec<&Path>, StorageError> {
         let mut names = Vec::new();
@@ -106,6 +171,23 @@ impl Storage {
             }
         }
         Ok(names)
+    }
+
+    /// Brings everything over and lets the move take effect. `false`: the old files are still there.
+    fn rename_or_copy(
+        &self,
+        names: &[&Path],
+        old: &Folder,
+        new: &Folder,
+        to: &Path,
+        interrupt: &AtomicBool,
+    ) -> Result<bool, StorageError> {
+        let renamed = self.rename_all(names, old, new, to)?;
+        if !renamed {
+            copy_all(names, old, new, to, interrupt)?;
+            self.set_root(to);
+        }
+        Ok(renamed)
     }
 
     /// Renames everything. `false`: the folders are on different file systems, and nothing has changed.
@@ -135,6 +217,16 @@ impl Storage {
         }
         *root = to.to_owned();
         drop(root);
+        // Before any record says that they are there.
+        let one_a_folder: BTreeMap<_, _> = names.iter().map(|name| (name.parent(), name)).collect();
+        for name in one_a_folder.into_values() {
+            if let Err(error) = new.sync_parents(name) {
+                log::warn!(
+                    "{} may be back where it was after a power cut: {error}",
+                    new.full(name).display()
+                );
+            }
+        }
         old.remove_empty_parents(names.iter().copied());
         Ok(true)
     }

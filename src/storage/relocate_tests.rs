@@ -150,6 +150,75 @@ fn a_failure_in_the_middle_of_renaming_is_undone() {
     torrent.assert_readable(&storage);
 }
 
+/// A torrent whose files are in `old`, with the note of a move to `new` that a kill cut short.
+fn cut_short(old: &Path, new: &Path) -> (Torrent, Storage, MoveNote) {
+    let (torrent, storage) = filled(old);
+    drop(storage);
+    let note = MoveNote::at(old.parent().unwrap().join("x.move"));
+    note.write(new).unwrap();
+    fs::create_dir_all(new.join("t")).unwrap();
+    let storage = Arc::into_inner(torrent.storage(old)).unwrap();
+    (torrent, storage.with_move_note(note.clone()), note)
+}
+
+#[test]
+fn a_move_that_was_cut_short_between_two_files_is_brought_to_its_end() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let (torrent, storage, note) = cut_short(&old, &new);
+    fs::rename(old.join("t/a"), new.join("t/a")).unwrap();
+    storage.finish_move(&new).unwrap();
+    assert_eq!(storage.root(), new);
+    torrent.assert_readable(&storage);
+    assert_eq!(tree(&old), [PathBuf::new(); 0]);
+    assert_eq!(note.read().as_deref(), Some(&*new), "until the record says so");
+}
+
+#[test]
+fn copies_that_were_cut_short_are_taken_back() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let (torrent, storage, note) = cut_short(&old, &new);
+    fs::write(new.join("t/a"), "half").unwrap();
+    fs::write(new.join("t/stranger"), "x").unwrap();
+    storage.finish_move(&new).unwrap();
+    assert_eq!((storage.root(), note.read()), (old, None));
+    torrent.assert_readable(&storage);
+    assert_eq!(tree(&new), [new.join("t"), new.join("t/stranger")]);
+}
+
+#[test]
+fn a_move_whose_copies_were_whole_counts() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let (torrent, storage, _) = cut_short(&old, &new);
+    for path in torrent.info.files.iter().map(|file| file.path.join("/")) {
+        let path = Path::new(&path);
+        fs::create_dir_all(new.join(path).parent().unwrap()).unwrap();
+        fs::copy(old.join(path), new.join(path)).unwrap();
+    }
+    fs::remove_file(old.join("t/a")).unwrap();
+    storage.finish_move(&new).unwrap();
+    assert_eq!(storage.root(), new);
+    torrent.assert_readable(&storage);
+    assert!(old.join("t/sub/deep/b").exists(), "nothing is deleted on a guess");
+}
+
+#[test]
+fn a_move_leaves_a_note_until_the_record_names_the_folder_and_none_if_it_fails() {
+    let folder = tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    let (_, storage, note) = cut_short(&old, &new);
+    note.clear().unwrap();
+    fs::create_dir(new.join("t/sub")).unwrap();
+    fs::write(new.join("t/sub/deep"), "in the way").unwrap();
+    storage.move_to(&new, &GO_ON).unwrap_err();
+    assert_eq!(note.read(), None);
+    fs::remove_file(new.join("t/sub/deep")).unwrap();
+    storage.move_to(&new, &GO_ON).unwrap();
+    assert_eq!(note.read(), Some(new));
+}
+
 #[test]
 fn a_move_to_where_it_is_or_of_nothing() {
     let folder = tempdir().unwrap();

@@ -7,6 +7,7 @@
 //! torrents/HASH.torrent     as it was added
 //! torrents/HASH.resume      see `resume`
 //! torrents/HASH.journal     see `journal`
+//! torrents/HASH.move        see `move_note`
 //! *.old                     the generation before
 //! ```
 //!
@@ -24,6 +25,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::journal::Journal;
+use super::move_note::MoveNote;
 use super::resume::{self, RecordError, ResumeRecord};
 use crate::geometry::PieceIndex;
 use crate::id::InfoHash;
@@ -69,6 +71,8 @@ pub struct Loaded {
     /// Pieces that may have been written after the record, to be hashed before they count. The numbers are as
     /// they were found, and may be too large.
     pub candidates: Vec<PieceIndex>,
+    /// Where its files were being moved to: each may be there or where the record says.
+    pub moving_to: Option<PathBuf>,
     /// What was damaged or unreadable, for a person.
     pub problem: Option<String>,
 }
@@ -106,13 +110,16 @@ impl StateDir {
         replace(&self.file(info_hash, "torrent"), raw)
     }
 
-    /// Saves a resume record, and takes what it covers out of the journal. Every piece in it must have been
+    /// Saves a resume record, and takes what it covers out of the journal and the note of a move. Every piece in it must have been
     /// synced: see [`super::Storage::sync`].
     ///
     /// # Errors
     /// It is not saved; an earlier one is still there.
     pub fn save_resume(&self, info_hash: InfoHash, record: &ResumeRecord) -> Result<(), StateError> {
         replace(&self.file(info_hash, "resume"), &record.encode()?)?;
+        self.move_note(info_hash)
+            .settle(&record.folder)
+            .map_err(failed("remove", &self.file(info_hash, "move")))?;
         let journal = self.journals().get(&info_hash).map(Arc::clone);
         if let Some(journal) = journal {
             journal
@@ -145,15 +152,34 @@ impl StateDir {
         Ok(journal)
     }
 
-    /// Drops all that is kept of a torrent. Its data is not here and stays.
+    /// The note of a torrent's move, for [`super::Storage::with_move_note`].
+    pub fn move_note(&self, info_hash: InfoHash) -> MoveNote {
+        MoveNote::at(self.file(info_hash, "move"))
+    }
+
+    /// Drops what is known of a torrent's last run, before [`Self::forget`] drops the rest: from here on
+    /// [`Self::journal`] gives a new one, which what is done later leaves alone. Does not wait for the disk.
+    ///
+    /// # Errors
+    /// A file could not be removed.
+    pub fn forget_run(&self, info_hash: InfoHash) -> Result<(), StateError> {
+        self.journals().remove(&info_hash);
+        self.remove_all(info_hash, &["journal", "move"])
+    }
+
+    /// Drops the `.torrent` and the records of a torrent. Its data is not here and stays.
     ///
     /// # Errors
     /// A file could not be removed; the others are gone all the same.
     pub fn forget(&self, info_hash: InfoHash) -> Result<(), StateError> {
-        self.journals().remove(&info_hash);
-        let mut result = Ok(());
         // The `.torrent` first: without it the rest means nothing.
-        for kind in ["torrent", "torrent.old", "resume", "resume.old", "journal"] {
+        self.remove_all(info_hash, &["torrent", "torrent.old", "resume", "resume.old"])
+            .and(sync_folder(&self.path.join("torrents")))
+    }
+
+    fn remove_all(&self, info_hash: InfoHash, kinds: &[&str]) -> Result<(), StateError> {
+        let mut result = Ok(());
+        for kind in kinds {
             let path = self.file(info_hash, kind);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -162,7 +188,7 @@ impl StateDir {
                 _ => {}
             }
         }
-        result.and(sync_folder(&self.path.join("torrents")))
+        result
     }
 
     /// All torrents in their order; those that the order does not name come last. What is damaged is left
@@ -231,6 +257,7 @@ impl StateDir {
             metainfo_bytes: metainfo.0.unwrap_or_default(),
             record: record.0,
             candidates,
+            moving_to: self.move_note(info_hash).read(),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
         }
     }

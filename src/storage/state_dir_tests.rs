@@ -52,7 +52,25 @@ fn torrents_come_back_in_their_order() {
     assert_eq!(only(&state).info_hash, ONE);
     state.forget(ONE).unwrap();
     state.forget(ONE).unwrap();
+    for hash in [ONE, TWO, TWO] {
+        state.forget_run(hash).unwrap();
+    }
     assert_eq!(fs::read_dir(folder.path().join("torrents")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_is_kept_of_a_new_run_outlives_the_rest_of_the_old_one() {
+    let folder = tempdir().unwrap();
+    let state = StateDir::open(folder.path()).unwrap();
+    state.journal(ONE).unwrap().append(PieceIndex(3)).unwrap();
+    state.forget_run(ONE).unwrap();
+    let new = state.journal(ONE).unwrap();
+    assert_eq!(new.pieces(), []);
+    new.append(PieceIndex(4)).unwrap();
+    state.forget(ONE).unwrap();
+    drop((new, state));
+    let state = StateDir::open(folder.path()).unwrap();
+    assert_eq!(state.journal(ONE).unwrap().pieces(), [PieceIndex(4)]);
 }
 
 #[test]

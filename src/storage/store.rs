@@ -24,6 +24,7 @@ use super::below::{Access, Folder, is_absent};
 use super::files::{FileCache, OpenFile, Owner};
 use super::journal::Journal;
 use super::layout::{FileIndex, Layout, Span};
+use super::move_note::MoveNote;
 use crate::bitfield::Bitfield;
 use crate::geometry::PieceIndex;
 
@@ -42,6 +43,7 @@ pub struct Storage {
     /// Pieces that are whole on disk and were not synced yet.
     unsynced: Mutex<Vec<PieceIndex>>,
     journal: Option<Arc<Journal>>,
+    pub(super) move_note: Option<MoveNote>,
 }
 
 /// What is known of a file beyond its layout.
@@ -71,7 +73,15 @@ impl Storage {
             files,
             unsynced: Mutex::default(),
             journal: None,
+            move_note: None,
         }
+    }
+
+    /// Writes moves down in `note` while they are under way.
+    #[must_use]
+    pub fn with_move_note(mut self, note: MoveNote) -> Self {
+        self.move_note = Some(note);
+        self
     }
 
     /// Writes each completed piece down in `journal`.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
 use dtorrent::config::Config;
@@ -17,7 +17,7 @@ use dtorrent::id::{InfoHash, sha1_of};
 use dtorrent::metainfo::{Builder, Content, Metainfo};
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) const PIECE: usize = 32 * 1024;
 
@@ -110,7 +110,16 @@ impl Client {
         event
     }
 
+    /// All that the engine tells within this time.
+    pub(crate) fn listen(&mut self, time: Duration) -> Vec<EngineEvent> {
+        let deadline = Instant::now() + time;
+        let told: Vec<_> = std::iter::from_fn(|| self.events.recv_deadline(deadline).ok()).collect();
+        self.seen.extend(told.iter().cloned());
+        told
+    }
+
     pub(crate) fn next_snapshot(&mut self) -> Arc<EngineSnapshot> {
+        self.send(EngineCommand::Tell);
         loop {
             if let EngineEvent::Snapshot(snapshot) = self.next_event() {
                 return snapshot;
@@ -124,10 +133,12 @@ impl Client {
         what: &str,
         is_it: impl Fn(&EngineSnapshot) -> bool,
     ) -> Arc<EngineSnapshot> {
-        // As many as come in the time of our patience.
-        for _ in 0..PATIENCE.as_secs() * 2 {
-            let snapshot = self.next_snapshot();
-            if is_it(&snapshot) {
+        self.send(EngineCommand::Tell);
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let EngineEvent::Snapshot(snapshot) = self.next_event()
+                && is_it(&snapshot)
+            {
                 return snapshot;
             }
         }
@@ -190,7 +201,7 @@ impl Client {
 
     /// How often it was told that the torrent is complete, which comes right after the snapshot that shows it.
     pub(crate) fn times_finished(&mut self, id: InfoHash) -> usize {
-        self.next_snapshot();
+        self.listen(Duration::from_secs(1));
         let is_it = |event: &&EngineEvent| matches!(event, EngineEvent::Finished(done) if *done == id);
         self.seen.iter().filter(is_it).count()
     }

@@ -1,8 +1,9 @@
 //! What an engine finds when it starts again.
 
 use std::fs;
+use std::time::Duration;
 
-use dtorrent::engine::api::{EngineCommand, TorrentState};
+use dtorrent::engine::api::{EngineCommand, EngineEvent, RemoveData, TorrentState};
 use tempfile::tempdir;
 
 use crate::client::{Client, PIECE, Torrent};
@@ -91,4 +92,60 @@ fn damaged_state_costs_a_check_or_an_addition_and_is_told() {
     let told = format!("{:?}", client.seen);
     assert!(told.contains("cannot be read") && told.contains("cannot be used"));
     client.seed(&two);
+}
+
+#[test]
+fn a_move_that_a_kill_cut_short_is_brought_to_its_end() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::file("film", 4 * PIECE);
+    let mut client = Client::start(home.path());
+    client.seed(&torrent);
+    client.stop();
+    // As it is after the rename and before the record.
+    let new = home.path().join("new");
+    fs::create_dir(&new).unwrap();
+    fs::rename(client.data("film"), new.join("film")).unwrap();
+    let note = home.path().join(format!("state/torrents/{}.move", torrent.id()));
+    fs::write(&note, format!("{}\0", new.display())).unwrap();
+
+    let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    let found = client.wait_state(torrent.id(), TorrentState::Seeding);
+    assert_eq!(found.folder, new);
+    client.stop();
+    assert!(!note.exists(), "the record says it now");
+    let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    assert_eq!(client.wait_state(torrent.id(), TorrentState::Seeding).folder, new);
+}
+
+#[test]
+fn a_torrent_that_is_removed_and_added_at_once_keeps_its_journal() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::file("film", 4 * PIECE);
+    let mut client = Client::start(home.path());
+    client.seed(&torrent);
+    let journal = home
+        .path()
+        .join(format!("state/torrents/{}.journal", torrent.id()));
+    client.send(EngineCommand::Remove {
+        info_hash: torrent.id(),
+        data: RemoveData::Keep,
+    });
+    client.wait_removed(torrent.id());
+    client.seed(&torrent);
+    // The keeper does things in their order, so everything from before the addition is done at the end.
+    client.stop();
+    assert!(journal.exists());
+}
+
+#[test]
+fn nothing_is_told_while_nothing_moves() {
+    let home = tempdir().unwrap();
+    let mut client = Client::start(home.path());
+    client.seed(&Torrent::file("film", 4 * PIECE));
+    // What still comes after the check.
+    client.listen(Duration::from_secs(2));
+    let told = client.listen(Duration::from_secs(2));
+    assert!(told.is_empty(), "{told:?}");
+    client.send(EngineCommand::Tell);
+    client.wait_event(|event| matches!(event, EngineEvent::Snapshot(_)));
 }

@@ -1,13 +1,14 @@
 //! When `download` and `seed` are through: a machine over what the engine says, without clock or channel.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use dtorrent::engine::api::{EngineSnapshot, TorrentState, TorrentSummary};
 use dtorrent::id::InfoHash;
 
-/// A torrent that was just added may show as downloading until its check begins. Seen so often in a row
-/// (twice a second), it is really incomplete.
-const SETTLED: u32 = 6;
+/// A torrent that was just added may show as downloading until its check begins. Seen so for this long, it is really
+/// incomplete.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// What the command is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +26,8 @@ pub(crate) enum Purpose {
 enum Standing {
     /// Work is left.
     Busy {
-        /// For how many snapshots in a row it was seen downloading.
-        downloading: u32,
+        /// Since when it is seen downloading.
+        downloading: Option<Instant>,
         /// It was told that it waits.
         waiting: bool,
     },
@@ -58,7 +59,7 @@ impl Goal {
     pub(crate) fn new(purpose: Purpose, torrents: impl IntoIterator<Item = InfoHash>) -> Self {
         let busy = |id| {
             let standing = Standing::Busy {
-                downloading: 0,
+                downloading: None,
                 waiting: false,
             };
             (id, standing)
@@ -69,16 +70,17 @@ impl Goal {
         }
     }
 
-    /// Takes a snapshot in and tells what it brought; each thing is told once.
-    pub(crate) fn on_snapshot(&mut self, snapshot: &EngineSnapshot) -> Vec<News> {
+    /// Takes in how things stand and tells what that brought; each thing is told once. To be called now and then
+    /// even if nothing moves.
+    pub(crate) fn on_snapshot(&mut self, now: Instant, snapshot: &EngineSnapshot) -> Vec<News> {
         snapshot
             .torrents
             .iter()
-            .filter_map(|torrent| self.on_torrent(torrent))
+            .filter_map(|torrent| self.on_torrent(now, torrent))
             .collect()
     }
 
-    fn on_torrent(&mut self, torrent: &TorrentSummary) -> Option<News> {
+    fn on_torrent(&mut self, now: Instant, torrent: &TorrentSummary) -> Option<News> {
         let standing = self.torrents.get_mut(&torrent.info_hash)?;
         let Standing::Busy { downloading, waiting } = standing else {
             return None;
@@ -98,12 +100,12 @@ impl Goal {
                 ))
             }
             TorrentState::Waiting => {
-                *downloading = 0;
+                *downloading = None;
                 (!waited).then(|| News::Waiting(torrent.info_hash, why("it waits; the log says for what")))
             }
             TorrentState::Downloading if self.purpose == Purpose::Serve => {
-                *downloading += 1;
-                (*downloading >= SETTLED).then(|| {
+                let since = *downloading.get_or_insert(now);
+                (now.saturating_duration_since(since) >= SETTLED).then(|| {
                     *standing = Standing::Failed;
                     let done = format!("{} of {} bytes", torrent.wanted_done, torrent.wanted_length);
                     let folder = torrent.folder.display();
@@ -113,7 +115,7 @@ impl Goal {
                 })
             }
             _ => {
-                *downloading = 0;
+                *downloading = None;
                 None
             }
         }
@@ -168,6 +170,7 @@ mod tests {
             name: "x".into(),
             state,
             error: matches!(state, TorrentState::Failed | TorrentState::Waiting).then(|| "no luck".into()),
+            tracker_problem: None,
             total_length: 10,
             wanted_length: 10,
             wanted_done: 4,
@@ -196,15 +199,15 @@ mod tests {
         let mut goal = Goal::new(Purpose::Complete, [A, B]);
         use TorrentState::{Downloading, Failed, Seeding};
         assert_eq!(
-            goal.on_snapshot(&shown(&[(A, Downloading), (B, Downloading)])),
+            goal.on_snapshot(Instant::now(), &shown(&[(A, Downloading), (B, Downloading)])),
             []
         );
         assert_eq!(
-            goal.on_snapshot(&shown(&[(A, Seeding), (B, Downloading)])),
+            goal.on_snapshot(Instant::now(), &shown(&[(A, Seeding), (B, Downloading)])),
             [News::Complete(A)]
         );
         assert!(!goal.is_over());
-        let news = goal.on_snapshot(&shown(&[(A, Seeding), (B, Failed)]));
+        let news = goal.on_snapshot(Instant::now(), &shown(&[(A, Seeding), (B, Failed)]));
         assert_eq!(news, [News::Failed(B, "no luck".into())]);
         assert!(goal.is_over() && goal.has_failed() && !goal.is_reached());
     }
@@ -213,7 +216,7 @@ mod tests {
     fn a_full_disk_is_told_once_and_waited_for() {
         use TorrentState::{Downloading, Seeding, Waiting};
         let mut goal = Goal::new(Purpose::Complete, [A]);
-        let mut news = |state| goal.on_snapshot(&shown(&[(A, state)]));
+        let mut news = |state| goal.on_snapshot(Instant::now(), &shown(&[(A, state)]));
         assert!(matches!(&news(Waiting)[..], [News::Waiting(A, why)] if why == "no luck"));
         assert_eq!(news(Waiting), []);
         assert_eq!(news(Downloading), []);
@@ -225,9 +228,12 @@ mod tests {
     #[test]
     fn torrents_of_others_do_not_matter() {
         let mut goal = Goal::new(Purpose::Complete, [A]);
-        assert_eq!(goal.on_snapshot(&shown(&[(B, TorrentState::Failed)])), []);
+        assert_eq!(
+            goal.on_snapshot(Instant::now(), &shown(&[(B, TorrentState::Failed)])),
+            []
+        );
         assert!(!goal.is_over());
-        goal.on_snapshot(&shown(&[(A, TorrentState::Seeding)]));
+        goal.on_snapshot(Instant::now(), &shown(&[(A, TorrentState::Seeding)]));
         assert!(goal.is_over() && goal.is_reached());
     }
 
@@ -235,15 +241,15 @@ mod tests {
     fn a_seed_of_incomplete_data_fails_but_not_before_it_was_checked() {
         use TorrentState::{Checking, Downloading};
         let mut goal = Goal::new(Purpose::Serve, [A]);
-        let mut news = |state| goal.on_snapshot(&shown(&[(A, state)]));
-        for _ in 1..SETTLED {
-            assert_eq!(news(Downloading), []);
-        }
-        assert_eq!(news(Checking), []);
-        for _ in 1..SETTLED {
-            assert_eq!(news(Downloading), []);
-        }
-        assert!(matches!(&news(Downloading)[..], [News::Failed(A, why)] if why.contains("4 of 10 bytes")));
+        let start = Instant::now();
+        let mut news =
+            |seconds, state| goal.on_snapshot(start + Duration::from_secs(seconds), &shown(&[(A, state)]));
+        assert_eq!(news(0, Downloading), []);
+        assert_eq!(news(2, Downloading), []);
+        assert_eq!(news(4, Checking), []);
+        assert_eq!(news(5, Downloading), []);
+        assert_eq!(news(7, Downloading), []);
+        assert!(matches!(&news(8, Downloading)[..], [News::Failed(A, why)] if why.contains("4 of 10 bytes")));
         assert!(goal.is_over());
     }
 
@@ -251,7 +257,7 @@ mod tests {
     fn serving_goes_on_until_nothing_can_be_served() {
         use TorrentState::{Failed, Seeding};
         let mut goal = Goal::new(Purpose::CompleteAndServe, [A, B]);
-        goal.on_snapshot(&shown(&[(A, Seeding), (B, Failed)]));
+        goal.on_snapshot(Instant::now(), &shown(&[(A, Seeding), (B, Failed)]));
         assert!(!goal.is_over());
         assert!(goal.has_failed());
         let mut goal = Goal::new(Purpose::CompleteAndServe, [A]);

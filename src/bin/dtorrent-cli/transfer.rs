@@ -1,6 +1,6 @@
 //! `dtorrent-cli download` and `dtorrent-cli seed`: an engine, some torrents, and a wait for the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -240,6 +240,7 @@ impl<'c> Transfer<'c> {
         let mut goal = Goal::new(self.purpose, self.torrents.keys().copied());
         let mut face = Face::new(self.purpose, self.common.log_level.is_some());
         let mut admitted = false;
+        let mut latest: Option<Arc<EngineSnapshot>> = None;
         while !goal.is_over() && !stop.is_set() {
             match event_rx.recv_timeout(TICK) {
                 Ok(EngineEvent::Snapshot(snapshot)) if !admitted => {
@@ -247,10 +248,11 @@ impl<'c> Transfer<'c> {
                     self.admit(engine, &snapshot, peers, trust_data)?;
                     face.learn(&snapshot);
                     admitted = true;
+                    engine.send(EngineCommand::Tell);
                 }
                 Ok(EngineEvent::Snapshot(snapshot)) => {
-                    let news = goal.on_snapshot(&snapshot);
-                    face.show(&snapshot, &goal, &news)?;
+                    face.follow(&snapshot, &mut goal)?;
+                    latest = Some(snapshot);
                 }
                 Ok(EngineEvent::Added(id)) => face.known.push(id),
                 Ok(EngineEvent::Failed { info_hash, message }) => {
@@ -263,7 +265,13 @@ impl<'c> Transfer<'c> {
                 Ok(EngineEvent::Stopped) | Err(RecvTimeoutError::Disconnected) => {
                     bail!("the engine ended; the log says why")
                 }
-                Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+                // Nothing has changed, and that may say something as well.
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(snapshot) = &latest {
+                        face.follow(snapshot, &mut goal)?;
+                    }
+                }
+                Ok(_) => {}
             }
             self.reload(engine, log, &face);
         }
@@ -350,6 +358,8 @@ struct Face {
     progress: Option<Progress>,
     known: Vec<InfoHash>,
     problem: Option<String>,
+    /// Torrents of which it was told that no tracker answers.
+    without_tracker: BTreeSet<InfoHash>,
 }
 
 impl Face {
@@ -361,6 +371,7 @@ impl Face {
             progress,
             known: Vec::new(),
             problem: None,
+            without_tracker: BTreeSet::new(),
         }
     }
 
@@ -384,8 +395,28 @@ impl Face {
         }
     }
 
+    /// Shows how things stand, and what that means for the goal.
+    fn follow(&mut self, snapshot: &EngineSnapshot, goal: &mut Goal) -> Result<()> {
+        let news = goal.on_snapshot(Instant::now(), snapshot);
+        self.show(snapshot, goal, &news)
+    }
+
     fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
         self.learn(snapshot);
+        for torrent in &snapshot.torrents {
+            if let Some(problem) = &torrent.tracker_problem
+                && goal.concerns(torrent.info_hash)
+                && self.without_tracker.insert(torrent.info_hash)
+            {
+                let name = printable(&torrent.name);
+                let problem = printable(problem);
+                self.note(|| {
+                    complain(format_args!(
+                        "{name}: no tracker answers, asking again ({problem})"
+                    ))
+                });
+            }
+        }
         if self.problem != snapshot.network_problem {
             self.problem.clone_from(&snapshot.network_problem);
             if let Some(problem) = &self.problem {
