@@ -113,10 +113,10 @@ fn may_be_asked(peer: &Peer) -> bool {
 /// Whether it takes one of the places of those that we download from. One that lets us wait takes none: a few
 /// of them would otherwise keep everybody else out.
 fn is_active(peer: &Peer) -> bool {
-    !peer.pipeline.is_empty() && !peer.pipeline.is_snubbed()
+    !peer.pipeline.is_empty() && !peer.pipeline.is_doubtful()
 }
 
 /// Whether it may be asked although all places are taken.
 fn goes_on(peer: &Peer) -> bool {
-    is_active(peer) || peer.pipeline.is_snubbed()
+    is_active(peer) || peer.pipeline.is_doubtful()
 }

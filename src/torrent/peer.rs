@@ -36,6 +36,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How often that doubles: up to about a minute.
 const MOST_DOUBLINGS: u32 = 6;
 
+/// A peer that has let so many rounds of requests become void without a block is not counted on.
+const MOST_FRUITLESS: u32 = 3;
+
 /// A request that is out.
 #[derive(Debug, Clone, Copy)]
 struct Sent {
@@ -58,6 +61,8 @@ pub struct Pipeline {
     pause_until: Option<Instant>,
     /// Pauses for refusals since the last block.
     refusals: u32,
+    /// How often since the last block all that was out became void.
+    fruitless: u32,
 }
 
 impl Pipeline {
@@ -70,6 +75,7 @@ impl Pipeline {
             snubbed: false,
             pause_until: None,
             refusals: 0,
+            fruitless: 0,
         }
     }
 
@@ -86,6 +92,12 @@ impl Pipeline {
     /// Whether the peer let us wait too long.
     pub fn is_snubbed(&self) -> bool {
         self.snubbed
+    }
+
+    /// Whether there is no telling that anything will come of what is out at it: it lets us wait too long, or chokes
+    /// us again and again before it has sent anything.
+    pub fn is_doubtful(&self) -> bool {
+        self.snubbed || self.fruitless >= MOST_FRUITLESS
     }
 
     /// How many requests to send now; 0 while so many are out that a few more are not worth a message.
@@ -126,6 +138,7 @@ impl Pipeline {
         self.snubbed = false;
         self.pause_until = None;
         self.refusals = 0;
+        self.fruitless = 0;
         if self.slow_start {
             self.depth = (self.depth + 1).min(MOST_DEPTH);
         }
@@ -141,6 +154,7 @@ impl Pipeline {
 
     /// All requests that are out; they are void from now on.
     pub fn drain(&mut self) -> Vec<Block> {
+        self.fruitless += u32::from(!self.sent.is_empty());
         self.sent.drain(..).map(|sent| sent.block).collect()
     }
 

@@ -440,6 +440,27 @@ fn only_so_many_peers_are_downloaded_from_at_a_time() {
 }
 
 #[test]
+fn peers_that_choke_before_they_send_anything_do_not_keep_the_place_of_others() {
+    let mut plan = large();
+    plan.settings.active_peers = 1;
+    let mut world = World::new(plan);
+    for number in 1..=3 {
+        world.join(
+            number,
+            Manner {
+                speed: 0,
+                chokes_every: Some(10),
+                ..HONEST
+            },
+        );
+    }
+    world.steps(5);
+    let honest = world.join(9, HONEST);
+    world.steps(200);
+    assert!(world.torrent.is_complete() || world.peer(honest).sent > 500);
+}
+
+#[test]
 fn a_peer_that_is_quick_from_the_start_gets_more_requests_than_a_new_one() {
     let mut world = World::new(large());
     let key = world.join(1, Manner { speed: 16, ..HONEST });
