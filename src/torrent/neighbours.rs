@@ -194,6 +194,7 @@ impl Torrent {
         match said {
             Said::Nothing => {}
             Said::Choked => {
+                peer.pipeline.choked();
                 // A fast peer rejects what it will not serve, one by one; the others just forget it.
                 if !peer.session.fast {
                     self.release_requests(key);

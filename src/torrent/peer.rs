@@ -36,7 +36,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How often that doubles: up to about a minute.
 const MOST_DOUBLINGS: u32 = 6;
 
-/// A peer that has let so many rounds of requests become void without a block is not counted on.
+/// A peer that has choked us so often before it sent a block of what was out is not counted on.
 const MOST_FRUITLESS: u32 = 3;
 
 /// A request that is out.
@@ -61,7 +61,7 @@ pub struct Pipeline {
     pause_until: Option<Instant>,
     /// Pauses for refusals since the last block.
     refusals: u32,
-    /// How often since the last block all that was out became void.
+    /// How often since the last block it choked us while something was out.
     fruitless: u32,
 }
 
@@ -144,6 +144,11 @@ impl Pipeline {
         }
     }
 
+    /// The peer chokes us.
+    pub fn choked(&mut self) {
+        self.fruitless += u32::from(!self.sent.is_empty());
+    }
+
     /// The peer refused a request that it should have served.
     pub fn refused(&mut self, now: Instant) {
         if !self.pauses(now) {
@@ -154,7 +159,6 @@ impl Pipeline {
 
     /// All requests that are out; they are void from now on.
     pub fn drain(&mut self) -> Vec<Block> {
-        self.fruitless += u32::from(!self.sent.is_empty());
         self.sent.drain(..).map(|sent| sent.block).collect()
     }
 
