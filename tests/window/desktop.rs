@@ -162,15 +162,20 @@ impl Desktop {
     /// Starts the program, with settings that keep to the desktop's folders, to open these torrents. It
     /// downloads `limit` KiB/s.
     pub fn start_program(&self, limit: u32, torrents: &[&Path]) -> Owned {
+        let mut program = self.command(PROGRAM);
+        program.arg("--config").arg(self.set_limit(limit)).args(torrents);
+        Owned(program.spawn().expect("it was built with the test"))
+    }
+
+    /// Writes the settings file anew; a program that runs takes over the limit, in KiB/s.
+    pub fn set_limit(&self, limit: u32) -> PathBuf {
         let config = self.path("config.toml");
         let text = format!(
             "[network]\nport = 0\n[folders]\ndownloads = \"downloads\"\nstate = \"session\"\n\
              [transfer]\ndownload_limit_kib = {limit}\n[log]\nfile = \"dtorrent.log\"\n"
         );
         std::fs::write(&config, text).expect("the home can be written");
-        let mut program = self.command(PROGRAM);
-        program.arg("--config").arg(config).args(torrents);
-        Owned(program.spawn().expect("it was built with the test"))
+        config
     }
 
     /// A file or folder of the user.
