@@ -77,6 +77,15 @@ pub enum EngineCommand {
         /// The new download folder.
         to: PathBuf,
     },
+    /// Announce to these trackers as well, in tiers behind its own.
+    AddTrackers {
+        /// The torrent.
+        info_hash: InfoHash,
+        /// URLs by tier; those that it has already are left out.
+        tiers: Vec<Vec<String>>,
+    },
+    /// Take all of this torrent's data for right, unread.
+    Trust(InfoHash),
     /// Send [`EngineEvent::Details`] of this torrent from now on, and of no other.
     Watch(Option<InfoHash>),
     /// Send a snapshot even if nothing has changed: the face has none yet.

@@ -39,6 +39,8 @@ impl Engine {
             }),
             EngineCommand::Remove { info_hash, data } => self.after_stop(info_hash, AfterStop::Remove(data)),
             EngineCommand::Recheck(id) => self.after_stop(id, AfterStop::Recheck),
+            EngineCommand::AddTrackers { info_hash, tiers } => drop(self.add_trackers(info_hash, &tiers)),
+            EngineCommand::Trust(id) => self.after_stop(id, AfterStop::Trust),
             EngineCommand::Move { info_hash, to } => self.after_stop(info_hash, AfterStop::Move(to)),
             EngineCommand::Announce(id) => self.announcer.send(AnnouncerCommand::AnnounceNow(id)),
             EngineCommand::AddPeers { info_hash, peers } => self.peers_found(info_hash, peers),
@@ -122,12 +124,32 @@ impl Engine {
         self.save(id);
     }
 
+    /// Says whether there are any that the torrent lacked.
+    fn add_trackers(&mut self, id: InfoHash, tiers: &[Vec<String>]) -> bool {
+        let Some(entry) = self.torrents.get_mut(&id) else {
+            return false;
+        };
+        let Some(metainfo) = entry.metainfo.with_trackers(tiers) else {
+            return false;
+        };
+        self.keeper.save_torrent(id, Arc::clone(&metainfo.raw));
+        entry.metainfo = Arc::new(metainfo);
+        // The announcer begins anew, with all of them.
+        entry.announced = false;
+        true
+    }
+
     // Adding.
 
     fn add(&mut self, new: AddTorrent) {
         let id = new.metainfo.info.info_hash;
         if self.torrents.contains_key(&id) {
-            let message = format!("{} is in the list already", new.metainfo.info.name);
+            let name = &new.metainfo.info.name;
+            let message = if self.add_trackers(id, &new.metainfo.tiers) {
+                format!("{name} is in the list already; the trackers that it lacked were added to it")
+            } else {
+                format!("{name} is in the list already")
+            };
             return self.fail(Some(id), message);
         }
         let files = new
@@ -184,7 +206,7 @@ impl Engine {
         let Loaded {
             record,
             candidates,
-            moving_to,
+            move_under_way,
             ..
         } = loaded;
         let geometry = metainfo.info.geometry;
@@ -211,7 +233,8 @@ impl Engine {
         entry.added_at = record.added_at;
         entry.completed_at = record.completed_at;
         entry.storage.mark_created(record.created_files.iter().copied());
-        let was_moved = moving_to.is_some_and(|to| to != entry.folder && entry.finish_move(&to));
+        entry.move_under_way = move_under_way.filter(|noted| noted.to != entry.folder);
+        let was_moved = entry.finish_move();
         if known {
             // The numbers of the journal are as they were found.
             let candidates: Vec<_> = candidates
@@ -226,12 +249,12 @@ impl Engine {
         } else if entry.storage.has_data() {
             entry.distrust_data();
         }
-        if entry.failed.is_none() && !record.have.is_empty() && !entry.folder.exists() {
+        if entry.failed.is_none() && !record.have.is_empty() && !entry.storage.has_data() {
             // A disk that is not mounted, as a rule: downloading everything again would be no help.
             let folder = entry.folder.display();
             let message = format!(
-                "the folder {folder} is not there; put it back (is its disk mounted?) and recheck the \
-                 torrent, or start it to fetch everything again"
+                "none of its files is in {folder}; put them back (is the disk mounted?) and recheck the torrent, or \
+                 start it to fetch everything again"
             );
             log::warn!("{}: {message}", entry.name());
             entry.failed = Some(message);
@@ -270,6 +293,7 @@ impl Engine {
             active: false,
             thread: Thread::None,
             after_stop: VecDeque::new(),
+            move_under_way: None,
             at_disk: None,
             rechecking: false,
             parked,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,6 +14,7 @@ use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::net::limiter::Limiter;
 use crate::storage::Storage;
+use crate::storage::move_note::Noted;
 use crate::storage::task::DiskResult;
 use crate::torrent::link::{DownloaderHandle, TorrentCommand};
 use crate::torrent::report::details;
@@ -53,6 +54,8 @@ pub(super) enum AfterStop {
     Move(PathBuf),
     /// All of its data is hashed again.
     Recheck,
+    /// All of its data is taken for right.
+    Trust,
 }
 
 /// The thread of a torrent, as far as the engine knows.
@@ -90,6 +93,8 @@ pub(super) struct Entry {
     pub(super) thread: Thread,
     /// In this order, one after the other.
     pub(super) after_stop: VecDeque<AfterStop>,
+    /// A move that a kill cut short and that cannot be ended yet: until then it has failed.
+    pub(super) move_under_way: Option<Noted>,
     /// While this is so it gets no thread.
     pub(super) at_disk: Option<AtDisk>,
     /// The user wants its data checked, even while it is paused.
@@ -132,9 +137,9 @@ impl Entry {
             && self.at_disk.is_none()
     }
 
-    /// Whether it counts as a download in the queue.
+    /// Whether it counts as a download in the queue. One that is being checked does not yet: it may be complete.
     pub(super) fn is_download(&self) -> bool {
-        !self.status.complete
+        !self.status.complete && !self.is_checking()
     }
 
     /// Whether it has work for a thread of its own even without peers.
@@ -158,6 +163,7 @@ impl Entry {
     pub(super) fn start_again(&mut self) {
         self.paused = false;
         self.failed = None;
+        self.finish_move();
         if self.status.halted.take().is_some() {
             self.stop();
         }
@@ -345,16 +351,21 @@ impl Entry {
         self.complete_details(details, now)
     }
 
-    /// A move to `to` was under way when the program was killed: brings it to its end, or takes back what it had
-    /// begun. Says whether the files are in another folder now.
-    pub(super) fn finish_move(&mut self, to: &Path) -> bool {
-        if let Err(error) = self.storage.finish_move(to) {
-            self.failed = Some(format!(
-                "it was being moved from {} to {} when DTorrent was killed, and that cannot be brought to its end: \
-                 {error}. Put its files together in the first of the two, and recheck it",
-                self.folder.display(),
-                to.display()
-            ));
+    /// If a move of its files was cut short by a kill, brings it to its end or takes it back. Says whether the files
+    /// are in another folder now; while it cannot be done, the torrent has failed.
+    pub(super) fn finish_move(&mut self) -> bool {
+        let Some(noted) = self.move_under_way.take() else {
+            return false;
+        };
+        if let Err(error) = self.storage.finish_move(&noted) {
+            let (from, to) = (self.folder.display(), noted.to.display());
+            let message = format!(
+                "its files were being moved from {from} to {to} when DTorrent ended, and the rest cannot be moved \
+                 now: {error}. Mend that and start it again, or put all files into {from} and start it"
+            );
+            log::error!("{}: {message}", self.name());
+            self.failed = Some(message);
+            self.move_under_way = Some(noted);
         }
         let before = std::mem::replace(&mut self.folder, self.storage.root());
         before != self.folder
@@ -372,8 +383,17 @@ impl Entry {
     pub(super) fn recheck(&mut self) {
         self.distrust_data();
         self.failed = None;
+        self.finish_move();
         self.status.halted = None;
         self.rechecking = !self.parked.unchecked.is_empty();
+    }
+
+    /// Takes all of its data for right.
+    pub(super) fn trust(&mut self) {
+        self.parked.have = Bitfield::full(self.metainfo.info.geometry.piece_count());
+        self.parked.unchecked.clear();
+        self.rechecking = false;
+        self.refresh_status();
     }
 
     /// Changes what is wanted.

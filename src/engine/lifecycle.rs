@@ -156,13 +156,24 @@ impl Engine {
                 self.save(id);
                 self.go_on_after_stop(id);
             }
+            Some(AfterStop::Trust) => {
+                entry.trust();
+                self.queue_is_stale = true;
+                self.save(id);
+                self.go_on_after_stop(id);
+            }
             Some(AfterStop::Remove(RemoveData::Keep)) => self.delist(id),
             Some(AfterStop::Remove(data)) => {
                 let verified = entry.parked.have.clone();
                 let trash = data == RemoveData::Trash;
                 self.send_to_disk(id, Errand::Remove, DiskTask::Remove { verified, trash });
             }
-            Some(AfterStop::Move(to)) => self.send_to_disk(id, Errand::Move, DiskTask::Move { to }),
+            Some(AfterStop::Move(to)) => {
+                entry.finish_move();
+                if entry.move_under_way.is_none() {
+                    self.send_to_disk(id, Errand::Move, DiskTask::Move { to });
+                }
+            }
         }
     }
 

@@ -16,6 +16,8 @@ mod error;
 mod names;
 mod parse;
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -25,6 +27,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 pub use builder::{Builder, Content};
 pub use error::MetainfoError;
 
+use crate::bencode::{self, Item};
 use crate::geometry::Geometry;
 use crate::id::InfoHash;
 
@@ -122,6 +125,34 @@ impl Metainfo {
     /// All tracker URLs, tier by tier.
     pub fn announce_urls(&self) -> impl Iterator<Item = &str> {
         self.tiers.iter().flatten().map(String::as_str)
+    }
+
+    /// The same torrent with these trackers as well, those that it lacks in tiers behind its own; `None` if it lacks
+    /// none. All else stays byte for byte, so the info-hash does.
+    pub fn with_trackers(&self, tiers: &[Vec<String>]) -> Option<Self> {
+        let known: HashSet<&str> = self.announce_urls().collect();
+        let lacking = |tier: &Vec<String>| -> Vec<String> {
+            let urls = tier.iter().filter(|url| !known.contains(url.as_str()));
+            urls.cloned().collect()
+        };
+        let new: Vec<_> = tiers
+            .iter()
+            .map(lacking)
+            .filter(|tier| !tier.is_empty())
+            .collect();
+        if new.is_empty() {
+            return None;
+        }
+        let mut all = self.tiers.clone();
+        all.extend(new);
+        let root = bencode::decode_prefix(&self.raw).ok()?.value.as_dict()?;
+        let kept = root
+            .iter()
+            .map(|(key, value)| (key.into(), Item::Raw(value.raw().into())));
+        let mut entries: BTreeMap<Cow<'_, [u8]>, Item<'_>> = kept.collect();
+        let list = all.iter().map(Item::list).collect();
+        entries.insert(b"announce-list"[..].into(), Item::List(list));
+        Self::parse(&Item::Dict(entries).encode()).ok()
     }
 
     /// The magnet link: info-hash, name and trackers (BEP 9 §magnet URI format).

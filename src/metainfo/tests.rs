@@ -442,3 +442,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn trackers_that_a_torrent_lacks_come_behind_its_own_and_nothing_else_changes() {
+    let raw = b"d8:announce8:http://a4:infod6:lengthi4e4:name1:x12:piece lengthi16384e\
+                6:pieces20:aaaaaaaaaaaaaaaaaaaae7:unknowni7ee";
+    let torrent = Metainfo::parse(raw).unwrap();
+    let tiers = |tiers: &[&[&str]]| -> Vec<Vec<String>> {
+        let tier = |tier: &&[&str]| tier.iter().map(|url| (*url).to_owned()).collect();
+        tiers.iter().map(tier).collect()
+    };
+    assert_eq!(torrent.with_trackers(&tiers(&[&["http://a"], &[]])), None);
+    let more = torrent
+        .with_trackers(&tiers(&[
+            &["http://b", "http://a"],
+            &["http://a"],
+            &["udp://c:1"],
+        ]))
+        .unwrap();
+    assert_eq!(more.tiers, tiers(&[&["http://a"], &["http://b"], &["udp://c:1"]]));
+    assert_eq!(more.info, torrent.info);
+    assert!(more.raw.windows(12).any(|part| part == b"7:unknowni7e"));
+    let first = Metainfo::parse(&[b"d", &raw[b"d8:announce8:http://a".len()..]].concat()).unwrap();
+    assert_eq!(
+        first.with_trackers(&tiers(&[&["http://b"]])).unwrap().tiers,
+        tiers(&[&["http://b"]])
+    );
+}

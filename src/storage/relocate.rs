@@ -2,7 +2,7 @@
 //!
 //! A move within one file system renames. Between two it copies everything, syncs it, lets the move take
 //! effect in one step, and only then deletes the old files: whatever fails on the way, all data is readable in
-//! the folder where it was.
+//! the folder where it was. A note says how far it is, for the start after a kill (see `move_note`).
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -16,7 +16,7 @@ use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use super::below::{Access, Folder};
-use super::move_note::MoveNote;
+use super::move_note::{MoveNote, Noted, Phase};
 use super::prepare::free_space;
 use super::{Storage, StorageError};
 use crate::bitfield::Bitfield;
@@ -47,15 +47,8 @@ impl Storage {
             return Ok(());
         };
         let names = self.existing(&old)?;
-        if let Some(note) = &self.move_note {
-            note.write(to)
-                .map_err(|error| StorageError::new("note the move of", &from, error))?;
-        }
-        let moved = self.rename_or_copy(&names, &old, &new, to, interrupt);
-        if moved.is_err() {
-            self.clear_note();
-        }
-        if moved? {
+        self.note(Phase::Renaming, &from, to)?;
+        if self.rename_all(&names, &old, &new, to)? {
             log::info!(
                 "moved {} files from {} to {}",
                 names.len(),
@@ -64,12 +57,17 @@ impl Storage {
             );
             return Ok(());
         }
-        for name in &names {
-            if let Err(error) = old.remove_file(name) {
-                log::warn!("{} was copied but not removed: {error}", old.full(name).display());
-            }
+        let copied = self
+            .note(Phase::Copying, &from, to)
+            .and_then(|()| copy_all(&names, &old, &new, to, interrupt))
+            .and_then(|()| self.note(Phase::Copied, &from, to));
+        if let Err(error) = copied {
+            take_copies_back(&names, &old, &new);
+            self.clear_note();
+            return Err(error);
         }
-        old.remove_empty_parents(names.iter().copied());
+        self.set_root(to);
+        clear_old(&names, &old, &new);
         log::info!(
             "copied {} files from {} to {}",
             names.len(),
@@ -77,6 +75,90 @@ impl Storage {
             to.display()
         );
         Ok(())
+    }
+
+    /// Ends a move that a kill cut short, as its note tells: brings the rest after what has been moved, or takes away
+    /// what was copied in vain.
+    ///
+    /// # Errors
+    /// A folder is not there, or something cannot be moved now; what was moved before stays where it is, and so does
+    /// the note.
+    pub fn finish_move(&self, noted: &Noted) -> Result<(), StorageError> {
+        let (from, to) = (self.root(), noted.to.as_path());
+        let words = match noted.phase {
+            Phase::Renaming if self.rename_the_rest(&from, to)? => "is done now",
+            Phase::Copied => {
+                if let (Some(old), Some(new)) = (open_if_there(&from)?, open_if_there(to)?) {
+                    clear_old(&self.existing(&old)?, &old, &new);
+                }
+                "is done now"
+            }
+            Phase::Renaming | Phase::Copying => {
+                if let (Some(old), Some(new)) = (open_if_there(&from)?, open_if_there(to)?)
+                    && noted.phase == Phase::Copying
+                {
+                    take_copies_back(&self.existing(&new)?, &old, &new);
+                }
+                self.clear_note();
+                log::warn!(
+                    "{}: a move from there was cut short and is taken back",
+                    from.display()
+                );
+                return Ok(());
+            }
+        };
+        self.set_root(to);
+        log::warn!(
+            "the move from {} to {} was cut short; it {words}",
+            from.display(),
+            to.display()
+        );
+        Ok(())
+    }
+
+    /// Whether anything had been renamed; then all is in `to` now.
+    fn rename_the_rest(&self, from: &Path, to: &Path) -> Result<bool, StorageError> {
+        let missing = |path: &Path| {
+            StorageError::new(
+                "find",
+                path,
+                io::Error::new(io::ErrorKind::NotFound, "it is not there (is its disk mounted?)"),
+            )
+        };
+        let old = open_if_there(from)?.ok_or_else(|| missing(from))?;
+        // It was made right before the note, so without it nothing was moved there: both are on one file system.
+        let Some(new) = open_if_there(to)? else {
+            return Ok(false);
+        };
+        let there = self.existing(&new)?;
+        if there.is_empty() {
+            return Ok(false);
+        }
+        let here = self.existing(&old)?;
+        for name in here.iter().filter(|name| !there.contains(name)) {
+            new.make_parents(name)
+                .and_then(|()| old.rename(name, &new))
+                .map_err(|error| StorageError::new("move", &old.full(name), error))?;
+        }
+        sync_names(&new, &here);
+        old.remove_empty_parents(here.iter().copied());
+        Ok(true)
+    }
+
+    fn note(&self, phase: Phase, from: &Path, to: &Path) -> Result<(), StorageError> {
+        match &self.move_note {
+            Some(note) => note
+                .write(phase, to)
+                .map_err(|error| StorageError::new("note the move of", from, error)),
+            None => Ok(()),
+        }
+    }
+
+    /// The move that it told of has not happened.
+    fn clear_note(&self) {
+        if let Some(Err(error)) = self.move_note.as_ref().map(MoveNote::clear) {
+            log::warn!("the note of a move that has failed stays: {error}");
+        }
     }
 
     /// Removes the torrent's own files (see [`Storage::own_files`]) and then the folders that are empty.
@@ -104,64 +186,6 @@ impl Storage {
         result
     }
 
-    /// Ends a move to `to` that a kill cut short, as its note told: brings the rest after what has been moved, or
-    /// takes away what was copied in vain.
-    ///
-    /// # Errors
-    /// Something could not be moved; what was moved before stays there.
-    pub fn finish_move(&self, to: &Path) -> Result<(), StorageError> {
-        let from = self.root();
-        let words = if self.bring_the_rest(&from, to)? {
-            self.set_root(to);
-            "is done now"
-        } else {
-            self.clear_note();
-            "had moved nothing and is taken back"
-        };
-        log::warn!(
-            "the move from {} to {} was cut short; it {words}",
-            from.display(),
-            to.display()
-        );
-        Ok(())
-    }
-
-    /// Whether the files are in `to` now.
-    fn bring_the_rest(&self, from: &Path, to: &Path) -> Result<bool, StorageError> {
-        if same_folder(from, to) {
-            return Ok(false);
-        }
-        let Some(new) = open_if_there(to)? else {
-            return Ok(false);
-        };
-        let there = self.existing(&new)?;
-        let Some(old) = open_if_there(from)? else {
-            return Ok(!there.is_empty());
-        };
-        let here = self.existing(&old)?;
-        // A file that is only there was renamed, or all copies were whole. None of these names was there before the
-        // move, so what is in both places is a copy, and perhaps not a whole one.
-        if there.iter().all(|name| here.contains(name)) {
-            delete_all(&new, &there)?;
-            new.remove_empty_parents(there.iter().copied());
-            return Ok(false);
-        }
-        for name in here.iter().filter(|name| !there.contains(name)) {
-            new.make_parents(name)
-                .and_then(|()| old.rename(name, &new))
-                .map_err(|error| StorageError::new("move", &old.full(name), error))?;
-        }
-        old.remove_empty_parents(here.iter().copied());
-        Ok(true)
-    }
-
-    /// The move that it told of has not happened.
-    fn clear_note(&self) {
-        if let Some(Err(error)) = self.move_note.as_ref().map(MoveNote::clear) {
-            log::warn!("the note of a move that has failed stays: {error}");
-        }
-    }
-
     /// The names of the files that exist.
     fn existing(&self, folder: &Folder) -> Result<Vec<&Path>, StorageError> {
         let mut names = Vec::new();
@@ -171,23 +195,6 @@ impl Storage {
             }
         }
         Ok(names)
-    }
-
-    /// Brings everything over and lets the move take effect. `false`: the old files are still there.
-    fn rename_or_copy(
-        &self,
-        names: &[&Path],
-        old: &Folder,
-        new: &Folder,
-        to: &Path,
-        interrupt: &AtomicBool,
-    ) -> Result<bool, StorageError> {
-        let renamed = self.rename_all(names, old, new, to)?;
-        if !renamed {
-            copy_all(names, old, new, to, interrupt)?;
-            self.set_root(to);
-        }
-        Ok(renamed)
     }
 
     /// Renames everything. `false`: the folders are on different file systems, and nothing has changed.
@@ -204,12 +211,18 @@ impl Storage {
             let Err(error) = new.make_parents(name).and_then(|()| old.rename(name, new)) else {
                 continue;
             };
+            let mut is_undone = true;
             for name in &names[..done] {
                 if let Err(error) = new.rename(name, old) {
                     log::error!("{} could not be moved back: {error}", new.full(name).display());
+                    is_undone = false;
                 }
             }
             new.remove_empty_parents(names.iter().copied());
+            // Else the next start tries again.
+            if is_undone {
+                self.clear_note();
+            }
             return match Errno::from_io_error(&error) {
                 Some(Errno::XDEV) => Ok(false),
                 _ => Err(StorageError::new("move", &old.full(name), error)),
@@ -217,16 +230,7 @@ impl Storage {
         }
         *root = to.to_owned();
         drop(root);
-        // Before any record says that they are there.
-        let one_a_folder: BTreeMap<_, _> = names.iter().map(|name| (name.parent(), name)).collect();
-        for name in one_a_folder.into_values() {
-            if let Err(error) = new.sync_parents(name) {
-                log::warn!(
-                    "{} may be back where it was after a power cut: {error}",
-                    new.full(name).display()
-                );
-            }
-        }
+        sync_names(new, names);
         old.remove_empty_parents(names.iter().copied());
         Ok(true)
     }
@@ -257,7 +261,7 @@ fn same_folder(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Copies everything and syncs it; on failure the copies are removed again.
+/// Copies everything and syncs it. What was copied before a failure is left.
 fn copy_all(
     names: &[&Path],
     old: &Folder,
@@ -278,8 +282,7 @@ fn copy_all(
             free,
         });
     }
-    let mut copied: Vec<&Path> = Vec::new();
-    let result = names.iter().try_for_each(|name| {
+    names.iter().try_for_each(|name| {
         let source = old
             .file(name, Access::Read)
             .map_err(|error| StorageError::new("open", &old.full(name), error))?;
@@ -287,22 +290,53 @@ fn copy_all(
             .make_parents(name)
             .and_then(|()| new.file(name, Access::CreateNew))
             .map_err(|error| StorageError::new("create", &new.full(name), error))?;
-        copied.push(name);
         let finished = copy_data(&source, &target, interrupt)
             .and_then(|finished| new.sync_parents(name).map(|()| finished))
             .map_err(|error| StorageError::new("copy to", &new.full(name), error))?;
         let interrupted = || StorageError::Interrupted { path: to.to_owned() };
         finished.then_some(()).ok_or_else(interrupted)
-    });
-    if result.is_err() {
-        for name in &copied {
-            if let Err(error) = new.remove_file(name) {
+    })
+}
+
+/// Removes copies of files that are where they were.
+fn take_copies_back(names: &[&Path], old: &Folder, new: &Folder) {
+    for name in names.iter().filter(|name| is_there(old, name)) {
+        match new.remove_file(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 log::warn!("{} is left from a failed move: {error}", new.full(name).display());
             }
+            _ => {}
         }
-        new.remove_empty_parents(names.iter().copied());
     }
-    result
+    new.remove_empty_parents(names.iter().copied());
+}
+
+/// Removes files of which there are whole copies.
+fn clear_old(names: &[&Path], old: &Folder, new: &Folder) {
+    for name in names.iter().filter(|name| is_there(new, name)) {
+        if let Err(error) = old.remove_file(name) {
+            log::warn!("{} was copied but not removed: {error}", old.full(name).display());
+        }
+    }
+    old.remove_empty_parents(names.iter().copied());
+}
+
+/// Makes renames survive a power cut, before any record says where the files are.
+fn sync_names(folder: &Folder, names: &[&Path]) {
+    let one_of_each: BTreeMap<_, _> = names.iter().map(|name| (name.parent(), name)).collect();
+    for name in one_of_each.into_values() {
+        if let Err(error) = folder.sync_parents(name) {
+            let path = folder.full(name);
+            log::warn!(
+                "{} may be back where it was after a power cut: {error}",
+                path.display()
+            );
+        }
+    }
+}
+
+fn is_there(folder: &Folder, name: &Path) -> bool {
+    folder.exists(name).unwrap_or(false)
 }
 
 /// Copies what a file holds, its holes as holes, and syncs it. `false`: interrupted.

@@ -151,72 +151,133 @@ fn a_failure_in_the_middle_of_renaming_is_undone() {
 }
 
 /// A torrent whose files are in `old`, with the note of a move to `new` that a kill cut short.
-fn cut_short(old: &Path, new: &Path) -> (Torrent, Storage, MoveNote) {
-    let (torrent, storage) = filled(old);
+struct CutShort {
+    _home: tempfile::TempDir,
+    old: PathBuf,
+    new: PathBuf,
+    torrent: Torrent,
+    storage: Storage,
+    note: MoveNote,
+}
+
+fn cut_short(phase: Phase) -> CutShort {
+    let home = tempdir().unwrap();
+    let (old, new) = (home.path().join("old"), home.path().join("new"));
+    let (torrent, storage) = filled(&old);
     drop(storage);
-    let note = MoveNote::at(old.parent().unwrap().join("x.move"));
-    note.write(new).unwrap();
+    let note = MoveNote::at(home.path().join("x.move"));
+    note.write(phase, &new).unwrap();
     fs::create_dir_all(new.join("t")).unwrap();
-    let storage = Arc::into_inner(torrent.storage(old)).unwrap();
-    (torrent, storage.with_move_note(note.clone()), note)
+    let storage = Arc::into_inner(torrent.storage(&old)).unwrap();
+    CutShort {
+        storage: storage.with_move_note(note.clone()),
+        _home: home,
+        old,
+        new,
+        torrent,
+        note,
+    }
+}
+
+impl CutShort {
+    fn finish(&self) -> Result<(), StorageError> {
+        self.storage.finish_move(&self.note.read().unwrap())
+    }
+
+    fn copy_all(&self) {
+        for file in &self.torrent.info.files {
+            let path = file.path.join("/");
+            fs::create_dir_all(self.new.join(&path).parent().unwrap()).unwrap();
+            fs::copy(self.old.join(&path), self.new.join(&path)).unwrap();
+        }
+    }
 }
 
 #[test]
 fn a_move_that_was_cut_short_between_two_files_is_brought_to_its_end() {
-    let folder = tempdir().unwrap();
-    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-    let (torrent, storage, note) = cut_short(&old, &new);
-    fs::rename(old.join("t/a"), new.join("t/a")).unwrap();
-    storage.finish_move(&new).unwrap();
-    assert_eq!(storage.root(), new);
-    torrent.assert_readable(&storage);
-    assert_eq!(tree(&old), [PathBuf::new(); 0]);
-    assert_eq!(note.read().as_deref(), Some(&*new), "until the record says so");
+    let cut = cut_short(Phase::Renaming);
+    fs::rename(cut.old.join("t/a"), cut.new.join("t/a")).unwrap();
+    cut.finish().unwrap();
+    assert_eq!(cut.storage.root(), cut.new);
+    cut.torrent.assert_readable(&cut.storage);
+    assert_eq!(tree(&cut.old), [PathBuf::new(); 0]);
+    assert!(cut.note.read().is_some(), "until the record says so");
+}
+
+#[test]
+fn a_move_that_had_not_begun_is_taken_back() {
+    for is_there in [true, false] {
+        let cut = cut_short(Phase::Renaming);
+        if !is_there {
+            fs::remove_dir_all(&cut.new).unwrap();
+        }
+        cut.finish().unwrap();
+        assert_eq!(cut.storage.root(), cut.old);
+        assert_eq!(cut.note.read(), None);
+        cut.torrent.assert_readable(&cut.storage);
+    }
+}
+
+#[test]
+fn a_move_waits_for_a_disk_that_is_not_mounted() {
+    let cut = cut_short(Phase::Renaming);
+    fs::rename(cut.old.join("t/a"), cut.new.join("t/a")).unwrap();
+    let away = cut.old.with_extension("unmounted");
+    fs::rename(&cut.old, &away).unwrap();
+    let error = cut.finish().unwrap_err().to_string();
+    assert!(error.contains("is its disk mounted?"), "{error}");
+    assert!(cut.note.read().is_some());
+    fs::rename(&away, &cut.old).unwrap();
+    cut.finish().unwrap();
+    cut.torrent.assert_readable(&cut.storage);
 }
 
 #[test]
 fn copies_that_were_cut_short_are_taken_back() {
-    let folder = tempdir().unwrap();
-    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-    let (torrent, storage, note) = cut_short(&old, &new);
-    fs::write(new.join("t/a"), "half").unwrap();
-    fs::write(new.join("t/stranger"), "x").unwrap();
-    storage.finish_move(&new).unwrap();
-    assert_eq!((storage.root(), note.read()), (old, None));
-    torrent.assert_readable(&storage);
-    assert_eq!(tree(&new), [new.join("t"), new.join("t/stranger")]);
+    let cut = cut_short(Phase::Copying);
+    fs::write(cut.new.join("t/a"), "half").unwrap();
+    fs::write(cut.new.join("t/stranger"), "x").unwrap();
+    cut.finish().unwrap();
+    assert_eq!((cut.storage.root(), cut.note.read()), (cut.old.clone(), None));
+    cut.torrent.assert_readable(&cut.storage);
+    assert_eq!(tree(&cut.new), [cut.new.join("t"), cut.new.join("t/stranger")]);
+}
+
+#[test]
+fn halves_of_copies_never_count_though_the_old_disk_is_away() {
+    let cut = cut_short(Phase::Copying);
+    fs::write(cut.new.join("t/a"), "half").unwrap();
+    fs::remove_dir_all(&cut.old).unwrap();
+    cut.finish().unwrap();
+    assert_eq!(cut.storage.root(), cut.old);
+    assert!(
+        cut.new.join("t/a").exists(),
+        "nothing is deleted that is nowhere else"
+    );
 }
 
 #[test]
 fn a_move_whose_copies_were_whole_counts() {
-    let folder = tempdir().unwrap();
-    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-    let (torrent, storage, _) = cut_short(&old, &new);
-    for path in torrent.info.files.iter().map(|file| file.path.join("/")) {
-        let path = Path::new(&path);
-        fs::create_dir_all(new.join(path).parent().unwrap()).unwrap();
-        fs::copy(old.join(path), new.join(path)).unwrap();
-    }
-    fs::remove_file(old.join("t/a")).unwrap();
-    storage.finish_move(&new).unwrap();
-    assert_eq!(storage.root(), new);
-    torrent.assert_readable(&storage);
-    assert!(old.join("t/sub/deep/b").exists(), "nothing is deleted on a guess");
+    let cut = cut_short(Phase::Copied);
+    cut.copy_all();
+    fs::remove_file(cut.old.join("t/a")).unwrap();
+    cut.finish().unwrap();
+    assert_eq!(cut.storage.root(), cut.new);
+    cut.torrent.assert_readable(&cut.storage);
+    assert_eq!(tree(&cut.old), [PathBuf::new(); 0]);
 }
 
 #[test]
 fn a_move_leaves_a_note_until_the_record_names_the_folder_and_none_if_it_fails() {
-    let folder = tempdir().unwrap();
-    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-    let (_, storage, note) = cut_short(&old, &new);
-    note.clear().unwrap();
-    fs::create_dir(new.join("t/sub")).unwrap();
-    fs::write(new.join("t/sub/deep"), "in the way").unwrap();
-    storage.move_to(&new, &GO_ON).unwrap_err();
-    assert_eq!(note.read(), None);
-    fs::remove_file(new.join("t/sub/deep")).unwrap();
-    storage.move_to(&new, &GO_ON).unwrap();
-    assert_eq!(note.read(), Some(new));
+    let cut = cut_short(Phase::Renaming);
+    cut.note.clear().unwrap();
+    fs::create_dir(cut.new.join("t/sub")).unwrap();
+    fs::write(cut.new.join("t/sub/deep"), "in the way").unwrap();
+    cut.storage.move_to(&cut.new, &GO_ON).unwrap_err();
+    assert_eq!(cut.note.read(), None);
+    fs::remove_file(cut.new.join("t/sub/deep")).unwrap();
+    cut.storage.move_to(&cut.new, &GO_ON).unwrap();
+    assert_eq!(cut.note.read().unwrap().to, cut.new);
 }
 
 #[test]

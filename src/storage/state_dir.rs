@@ -25,7 +25,7 @@ use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::journal::Journal;
-use super::move_note::MoveNote;
+use super::move_note::{MoveNote, Noted};
 use super::resume::{self, RecordError, ResumeRecord};
 use crate::geometry::PieceIndex;
 use crate::id::InfoHash;
@@ -71,8 +71,8 @@ pub struct Loaded {
     /// Pieces that may have been written after the record, to be hashed before they count. The numbers are as
     /// they were found, and may be too large.
     pub candidates: Vec<PieceIndex>,
-    /// Where its files were being moved to: each may be there or where the record says.
-    pub moving_to: Option<PathBuf>,
+    /// The move of its files that was not brought to its end.
+    pub move_under_way: Option<Noted>,
     /// What was damaged or unreadable, for a person.
     pub problem: Option<String>,
 }
@@ -110,8 +110,8 @@ impl StateDir {
         replace(&self.file(info_hash, "torrent"), raw)
     }
 
-    /// Saves a resume record, and takes what it covers out of the journal and the note of a move. Every piece in it must have been
-    /// synced: see [`super::Storage::sync`].
+    /// Saves a resume record, and takes what it covers out of the journal and the note of a move. Every piece in it
+    /// must have been synced: see [`super::Storage::sync`].
     ///
     /// # Errors
     /// It is not saved; an earlier one is still there.
@@ -257,7 +257,7 @@ impl StateDir {
             metainfo_bytes: metainfo.0.unwrap_or_default(),
             record: record.0,
             candidates,
-            moving_to: self.move_note(info_hash).read(),
+            move_under_way: self.move_note(info_hash).read(),
             problem: (!problems.is_empty()).then(|| problems.join("; ")),
         }
     }

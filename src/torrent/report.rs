@@ -5,6 +5,7 @@ use crate::engine::api::{FileDetail, PeerDetail, TorrentDetails};
 use crate::metainfo::{Info, Metainfo};
 use crate::storage::layout::Layout;
 use crate::torrent::peer::Peer;
+use crate::torrent::rate::Rate;
 use crate::torrent::selection::verified_bytes;
 use crate::torrent::state::Torrent;
 use crate::torrent::status::{Parked, Tally, TorrentStatus};
@@ -12,13 +13,15 @@ use crate::torrent::status::{Parked, Tally, TorrentStatus};
 impl Torrent {
     /// The numbers.
     pub fn status(&self) -> TorrentStatus {
+        // Without anybody there is no speed, though the mean over the last seconds still remembers one.
+        let rate = |rate: &Rate| if self.peers.is_empty() { 0 } else { rate.get() };
         TorrentStatus {
             checking: self.check_progress(),
             halted: self.halted().cloned(),
             complete: self.is_complete(),
             left: self.left(),
-            download_rate: self.download_rate.get(),
-            upload_rate: self.upload_rate.get(),
+            download_rate: rate(&self.download_rate),
+            upload_rate: rate(&self.upload_rate),
             downloaded: self.downloaded(),
             uploaded: self.uploaded(),
             peers: self.peers.len(),

@@ -37,7 +37,10 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 /// What is wrong with a request or an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HttpError {
-    /// Not bencode; often an HTML page of an error or a login.
+    /// A page for a browser, of an error or a login.
+    #[error("what answers there is a web page, not a tracker; is its address right?")]
+    WebPage,
+    /// Not bencode.
     #[error("the tracker's answer is not bencoded: {0}")]
     Bencode(#[from] DecodeError),
     /// Bencode, but not a dictionary.
@@ -159,6 +162,9 @@ pub fn failure_reason(body: &[u8]) -> Option<String> {
 }
 
 fn decode_dict(body: &[u8]) -> Result<Dict<'_>, HttpError> {
+    if body.trim_ascii_start().starts_with(b"<") {
+        return Err(HttpError::WebPage);
+    }
     let dict = bencode::decode(body)?
         .as_dict()
         .ok_or(HttpError::NotADictionary)?;

@@ -238,6 +238,14 @@ impl Tiers {
         }
     }
 
+    /// We are reached elsewhere: trackers that work hear of it with the next [`Self::on_tick`], whatever they ask of
+    /// our patience, since whomever they send to us until then finds nobody.
+    pub fn moved(&mut self, now: Instant) {
+        for tracker in self.trackers.iter_mut().filter(|tracker| tracker.is_working()) {
+            tracker.next = tracker.next.min(now);
+        }
+    }
+
     /// From now on nothing is said but `stopped`, to the trackers that have heard `started` or may have.
     pub fn stop(&mut self, now: Instant) {
         self.stopping.get_or_insert(now);

@@ -87,3 +87,24 @@ fn an_edit_of_the_settings_takes_effect_at_once() {
     client.wait_failure("folders.state takes effect when");
     client.wait_for("two downloads", |snapshot| running(snapshot) == 2);
 }
+
+#[test]
+fn a_check_waits_for_no_download_and_holds_none_up() {
+    let home = tempdir().unwrap();
+    let mut config = config(home.path());
+    config.transfer.max_active_downloads = 1;
+    let mut client = Client::start_with(config, home.path(), None);
+    let (waiting, next) = (Torrent::file("waiting", PIECE), Torrent::file("next", PIECE));
+    let done = Torrent::file("done", 4 * PIECE);
+    // Nobody has the first, so it holds its place for ever.
+    client.add(&waiting.metainfo, &[]);
+    client.wait_state(waiting.id(), TorrentState::Downloading);
+    client.seed(&done);
+    client.stop();
+    // What the record says of it no longer fits, so it is checked at the next start.
+    done.write_to(&home.path().join("data"));
+    let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    client.wait_state(done.id(), TorrentState::Seeding);
+    client.add(&next.metainfo, &[]);
+    client.wait_state(next.id(), TorrentState::Queued);
+}

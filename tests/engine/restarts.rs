@@ -59,7 +59,7 @@ fn a_folder_that_is_not_there_stops_the_torrent_and_not_the_others() {
 
     let mut client = Client::start_with(client.config.clone(), home.path(), None);
     let failed = client.wait_state(gone.id(), TorrentState::Failed);
-    assert!(failed.error.unwrap().contains("is not there"));
+    assert!(failed.error.unwrap().contains("none of its files"));
     client.wait_state(there.id(), TorrentState::Seeding);
     assert!(!folder.exists());
     fs::rename(home.path().join("unmounted"), &folder).unwrap();
@@ -95,7 +95,7 @@ fn damaged_state_costs_a_check_or_an_addition_and_is_told() {
 }
 
 #[test]
-fn a_move_that_a_kill_cut_short_is_brought_to_its_end() {
+fn a_move_that_a_kill_cut_short_is_brought_to_its_end_when_its_disks_are_there() {
     let home = tempdir().unwrap();
     let torrent = Torrent::file("film", 4 * PIECE);
     let mut client = Client::start(home.path());
@@ -103,12 +103,18 @@ fn a_move_that_a_kill_cut_short_is_brought_to_its_end() {
     client.stop();
     // As it is after the rename and before the record.
     let new = home.path().join("new");
+    let old = home.path().join("data");
     fs::create_dir(&new).unwrap();
     fs::rename(client.data("film"), new.join("film")).unwrap();
+    fs::rename(&old, home.path().join("unmounted")).unwrap();
     let note = home.path().join(format!("state/torrents/{}.move", torrent.id()));
-    fs::write(&note, format!("{}\0", new.display())).unwrap();
+    fs::write(&note, format!("r{}\0", new.display())).unwrap();
 
     let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    let failed = client.wait_state(torrent.id(), TorrentState::Failed);
+    assert!(failed.error.unwrap().contains("is its disk mounted?"));
+    fs::rename(home.path().join("unmounted"), &old).unwrap();
+    client.send(EngineCommand::Start(torrent.id()));
     let found = client.wait_state(torrent.id(), TorrentState::Seeding);
     assert_eq!(found.folder, new);
     client.stop();

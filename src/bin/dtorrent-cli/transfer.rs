@@ -13,7 +13,9 @@ use clap::Args;
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use dtorrent::config::Config;
 use dtorrent::config::watch::Watcher;
-use dtorrent::engine::api::{AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentSummary};
+use dtorrent::engine::api::{
+    AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentState, TorrentSummary,
+};
 use dtorrent::engine::{Engine, EngineHandle, EngineSetup};
 use dtorrent::id::InfoHash;
 use dtorrent::logging::Logger;
@@ -295,7 +297,27 @@ impl<'c> Transfer<'c> {
                     printable(&torrent.name),
                     torrent.folder.display(),
                 ),
+                // To fetch everything again is what `download` may do, but not to a disk that is not there.
+                Some(torrent) if torrent.state == TorrentState::Failed && !self.may_begin_anew(torrent) => {
+                    bail!(
+                        "{}: {}",
+                        printable(&torrent.name),
+                        printable(
+                            torrent
+                                .error
+                                .as_deref()
+                                .unwrap_or("it cannot go on; the log says why")
+                        )
+                    )
+                }
                 Some(_) => {
+                    if trust_data {
+                        engine.send(EngineCommand::Trust(*id));
+                    }
+                    engine.send(EngineCommand::AddTrackers {
+                        info_hash: *id,
+                        tiers: metainfo.tiers.clone(),
+                    });
                     engine.send(EngineCommand::Start(*id));
                     engine.send(EngineCommand::AddPeers {
                         info_hash: *id,
@@ -314,6 +336,11 @@ impl<'c> Transfer<'c> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a torrent that an earlier run left in a state in which it cannot go on is started all the same.
+    fn may_begin_anew(&self, torrent: &TorrentSummary) -> bool {
+        self.purpose != Purpose::Serve && torrent.folder.exists()
     }
 
     /// Takes over an edit of the settings; the command line stays above them.
@@ -412,7 +439,7 @@ impl Face {
                 let problem = printable(problem);
                 self.note(|| {
                     complain(format_args!(
-                        "{name}: no tracker answers, asking again ({problem})"
+                        "{name}: no tracker takes its announces, asking again ({problem})"
                     ))
                 });
             }
@@ -479,7 +506,7 @@ fn done(torrents: &[&TorrentSummary]) -> u64 {
 
 /// `checking`, or what moves and how long it will take.
 fn summary(torrents: &[&TorrentSummary]) -> String {
-    use dtorrent::engine::api::TorrentState::{Checking, Queued};
+    use TorrentState::{Checking, Queued};
     if torrents.iter().all(|torrent| torrent.state == Checking) {
         return "checking".into();
     }

@@ -162,8 +162,9 @@ impl Announcer {
             AnnouncerCommand::Port(port) => {
                 self.port = port;
                 let running: Vec<InfoHash> = self.current.keys().copied().collect();
+                let now = Instant::now();
                 for info_hash in running {
-                    self.with(info_hash, Tiers::announce_now);
+                    self.with(info_hash, |tiers| tiers.moved(now));
                 }
             }
         }

@@ -17,7 +17,7 @@ use super::udp::{self, UdpFace};
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// An address cannot be listened on.
-    #[error("cannot listen for {face} on {address}: {source}; choose another address or port")]
+    #[error("cannot listen for {face} on {address}; choose another address or port")]
     Listen {
         /// "HTTP" or "UDP".
         face: &'static str,
@@ -139,7 +139,7 @@ fn each_possible<T>(
     match missing {
         Some(error) if opened.is_empty() => Err(error),
         Some(error) => {
-            log::warn!("{error}; the other addresses do");
+            log::warn!("{error} (this machine has no such addresses; the others do)");
             Ok(opened)
         }
         None => Ok(opened),

@@ -381,6 +381,17 @@ fn a_tracker_that_does_not_take_completed_is_left_all_the_same() {
 }
 
 #[test]
+fn a_new_port_waits_for_no_interval() {
+    let mut script = Script::new(&[&["a"]]);
+    let (a, _) = script.tick_one();
+    script.answer(a);
+    script.tiers.moved(script.now);
+    assert_eq!(script.tick_one().1, "a regular");
+    script.answer(a);
+    assert_eq!(script.wait(), 30 * MINUTE);
+}
+
+#[test]
 fn an_answer_that_stopped_may_have_overtaken_has_it_said_again() {
     for answered_before in [true, false] {
         let mut script = Script::new(&[&["a"]]);

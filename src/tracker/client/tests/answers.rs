@@ -28,7 +28,7 @@ fn what_a_tracker_says_is_shown() {
 #[test]
 fn bad_answers_are_failures() {
     let table: Vec<(&str, Vec<u8>)> = vec![
-        ("not bencoded", ok(b"<html>")),
+        ("a web page", ok(b"<html>")),
         ("not bencoded", ok(b"")),
         ("not a dictionary", ok(b"le")),
         ("status 404", response("404 Not Found", "", b"gone")),
