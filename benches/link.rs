@@ -80,7 +80,7 @@ impl Bench {
             node_key: NodeKey::new([number; 32]),
             ring_key: Some(RingKey::new([9; 32])),
             known: KnownNodes::in_memory(),
-            listener,
+            listener: Some(listener),
             sockets: Arc::new(SocketFactory::new("")?),
             settings: LinkSettings {
                 queue_bytes: 64 << 20,

@@ -1,5 +1,6 @@
 //! `dtracker serve`.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -103,7 +104,16 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let signals = listen_for_signals().context("cannot catch signals")?;
     raise_file_limit(config.http.max_connections);
 
-    let mut node = Node::start(&config.ring, store_settings(&config))?;
+    // A new node looks for its place first. A signal to end meanwhile is one to end at once.
+    let is_stopped = Cell::new(false);
+    let look = || {
+        is_stopped.set(is_stopped.get() || signals.try_iter().any(|signal| signal != SIGHUP));
+        is_stopped.get()
+    };
+    let mut node = match Node::start(&config.ring, store_settings(&config), &look) {
+        Err(_) if is_stopped.get() => return Ok(logger.stop()),
+        node => node?,
+    };
     let server = TrackerServer::start(node.tracker(), rules, &config.http, &config.udp)?;
     for (face, addresses) in [
         ("http", server.http_addresses().to_vec()),

@@ -85,7 +85,7 @@ fn try_dial(
     let link = reach(shared, asked.addr, |socket, deadline| {
         let agreed = handshake::open(&mut Timed::new(socket, deadline), shared.keys(), || {
             let is_on = neighbour.offer(serial) && !shared.is_stopping();
-            is_on.then(|| Hello::new(shared.me, asked.id, serial))
+            is_on.then(|| shared.hello(asked.id, serial))
         });
         let agreed = match agreed {
             Err(HandshakeError::Refused(Refusal::Crossed))
@@ -111,7 +111,10 @@ pub(super) fn meet(shared: &Arc<Shared>, addr: SocketAddr) {
     let far = Arc::clone(shared);
     let spawned = shared.threads.spawn(format!("ring {addr}"), move || {
         let outcome = reach(&far, addr, |socket, deadline| {
-            let hello = Hello::introduction(far.me);
+            let hello = Hello {
+                is_introduction: true,
+                ..far.hello(far.me.id, 0)
+            };
             let agreed = handshake::open(&mut Timed::new(socket, deadline), far.keys(), || Some(hello))?;
             verify(&far, &agreed, addr).map_err(HandshakeError::Refused)?;
             Ok(agreed.hello.contact)
@@ -286,7 +289,11 @@ fn verify(shared: &Shared, agreed: &Agreed, peer: SocketAddr) -> Result<u16, Ref
         return Err(Refusal::SameId);
     }
     let Contact { id, addr, .. } = hello.contact;
-    if shared.known.check(id, agreed.key, addr).is_err() {
+    let compared = match hello.is_visitor {
+        true => shared.known.check_visitor(id, agreed.key),
+        false => shared.known.check(id, agreed.key, addr),
+    };
+    if compared.is_err() {
         let line = format!(
             "{peer} says that it is the ring node {id}, with another key than that node had: refused. If the node \
              was set up anew, remove its line from {}",

@@ -24,6 +24,9 @@ pub const OLDEST_VERSION: u16 = 1;
 /// The flag of a hello that only asks who is there.
 const FLAG_INTRODUCTION: u8 = 1;
 
+/// The flag of a node that will not stay under its id.
+const FLAG_VISITOR: u8 = 2;
+
 /// Names an attempt of a node to have a link; each is greater than those before, for one life of the node.
 pub(super) type Serial = u64;
 
@@ -34,6 +37,8 @@ pub(super) struct Hello {
     pub(super) oldest: u16,
     /// The connection is no link; it ends with the reply.
     pub(super) is_introduction: bool,
+    /// The id is for this visit only, so nobody need remember whose it is.
+    pub(super) is_visitor: bool,
     /// Of the opening side: which attempt this is. Of the other: all its own attempts up to this one are void.
     pub(super) serial: Serial,
     /// Whom it is for. In an introduction it means nothing.
@@ -48,6 +53,7 @@ impl Hello {
             version: VERSION,
             oldest: OLDEST_VERSION,
             is_introduction: false,
+            is_visitor: false,
             serial,
             callee,
             contact,
@@ -65,21 +71,20 @@ impl Hello {
     pub(super) fn encode(&self, out: &mut Writer<'_>) {
         out.u16(self.version);
         out.u16(self.oldest);
-        out.u8(if self.is_introduction {
-            FLAG_INTRODUCTION
-        } else {
-            0
-        });
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
+        out.u8(flag(self.is_introduction, FLAG_INTRODUCTION) | flag(self.is_visitor, FLAG_VISITOR));
         out.u64(self.serial);
         out.ring_id(self.callee);
         self.contact.encode(out);
     }
 
     pub(super) fn decode(bytes: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (version, oldest, flags) = (bytes.u16()?, bytes.u16()?, bytes.u8()?);
         Ok(Self {
-            version: bytes.u16()?,
-            oldest: bytes.u16()?,
-            is_introduction: bytes.u8()? & FLAG_INTRODUCTION != 0,
+            version,
+            oldest,
+            is_introduction: flags & FLAG_INTRODUCTION != 0,
+            is_visitor: flags & FLAG_VISITOR != 0,
             serial: bytes.u64()?,
             callee: bytes.ring_id()?,
             contact: Contact::decode(bytes)?,
@@ -198,6 +203,7 @@ mod tests {
             version,
             oldest,
             is_introduction: true,
+            is_visitor: false,
             serial: 5,
             callee: RingId::new([4; 20]),
             contact: Contact {
@@ -217,7 +223,12 @@ mod tests {
     #[test]
     fn replies_round_trip_and_what_a_later_version_adds_is_skipped() {
         let every = (0..=u8::MAX).map(|code| Err(Refusal::of(code)));
-        for said in every.chain([Ok(hello(1, 1))]) {
+        let visitor = Hello {
+            is_introduction: false,
+            is_visitor: true,
+            ..hello(1, 1)
+        };
+        for said in every.chain([Ok(hello(1, 1)), Ok(visitor)]) {
             let mut bytes = reply(&said);
             assert_eq!(decode_reply(&mut Reader::new(&bytes)), Ok(said));
             bytes.extend_from_slice(b"more");

@@ -31,34 +31,36 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the file, or makes one for `fresh`, and begins a new life: its incarnation is `unix_ms`, or more if
-    /// the clock has gone back since the last one. It is on disk before this returns.
+    /// Reads the file and begins a new life: its incarnation is `unix_ms`, or more if the clock has gone back since
+    /// the last one. It is on disk before this returns. `None`: there is no file, and so far no such node.
     ///
     /// # Errors
     /// The file is damaged, or the system refused something.
-    pub fn open(path: &Path, fresh: RingId, unix_ms: u64) -> Result<Self, KeyError> {
+    pub fn open(path: &Path, unix_ms: u64) -> Result<Option<Self>, KeyError> {
         let mut identity = match fs::read_to_string(path) {
             Ok(text) => Self::parse(path, &text)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self {
-                path: path.to_owned(),
-                id: fresh,
-                key: NodeKey::generate()?,
-                incarnation: 0,
-            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(KeyError::io("read the identity in", path)(error)),
         };
         identity.incarnation = unix_ms.max(identity.incarnation.saturating_add(1));
         identity.save()?;
-        Ok(identity)
+        Ok(Some(identity))
     }
 
-    /// Takes another place on the circle, for good.
+    /// A new node with this place on the circle, for good, at the beginning of its first life. It is on disk before
+    /// this returns.
     ///
     /// # Errors
-    /// It could not be saved; the old place stays.
-    pub fn move_to(&mut self, id: RingId) -> Result<(), KeyError> {
-        let before = std::mem::replace(&mut self.id, id);
-        self.save().inspect_err(|_| self.id = before)
+    /// The system refused something.
+    pub fn create(path: &Path, id: RingId, unix_ms: u64) -> Result<Self, KeyError> {
+        let identity = Self {
+            path: path.to_owned(),
+            id,
+            key: NodeKey::generate()?,
+            incarnation: unix_ms,
+        };
+        identity.save()?;
+        Ok(identity)
     }
 
     /// The node's place on the circle.
@@ -119,16 +121,16 @@ mod tests {
     fn an_identity_stays_and_each_life_is_later() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("identity");
-        let first = Identity::open(&path, HERE, 1_000).expect("an identity");
+        assert!(Identity::open(&path, 900).expect("no file is no error").is_none());
+        let first = Identity::create(&path, HERE, 1_000).expect("an identity");
         assert_eq!((first.id(), first.incarnation()), (HERE, 1_000));
         // The clock has gone back.
-        let mut second = Identity::open(&path, RingId::new([9; 20]), 500).expect("an identity");
-        assert_eq!((second.id(), second.incarnation()), (HERE, 1_001));
-        assert_eq!(second.key(), first.key());
-        second.move_to(RingId::new([8; 20])).expect("a place");
-        let third = Identity::open(&path, HERE, 9_000).expect("an identity");
-        assert_eq!((third.id(), third.incarnation()), (RingId::new([8; 20]), 9_000));
-        assert_eq!(third.key(), first.key());
+        for (unix_ms, incarnation) in [(500, 1_001), (9_000, 9_000)] {
+            let again = Identity::open(&path, unix_ms).expect("it can be read");
+            let again = again.expect("an identity");
+            assert_eq!((again.id(), again.incarnation()), (HERE, incarnation));
+            assert_eq!(again.key(), first.key());
+        }
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
@@ -137,7 +139,7 @@ mod tests {
     fn a_damaged_identity_is_not_replaced() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("identity");
-        Identity::open(&path, HERE, 1).expect("an identity");
+        Identity::create(&path, HERE, 1).expect("an identity");
         let whole = fs::read_to_string(&path).expect("a file");
         let table = [
             ("first line", String::new()),
@@ -149,7 +151,7 @@ mod tests {
         ];
         for (wrong, text) in table {
             fs::write(&path, &text).expect("a file");
-            match Identity::open(&path, HERE, 1) {
+            match Identity::open(&path, 1) {
                 Err(KeyError::Damaged { field, .. }) => assert_eq!(field, wrong, "{text}"),
                 other => panic!("{other:?} from {text}"),
             }

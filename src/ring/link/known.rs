@@ -112,6 +112,15 @@ impl KnownNodes {
         Ok(())
     }
 
+    /// The same for a node that will not come back under this id: it is compared, and not remembered.
+    pub(super) fn check_visitor(&self, id: RingId, key: PublicKey) -> Result<(), OtherKey> {
+        let known = self.table().nodes.get(&id).map(|known| known.key);
+        match known {
+            Some(known) if known != key => Err(OtherKey),
+            _ => Ok(()),
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -179,7 +188,9 @@ mod tests {
         let known = KnownNodes::open(&path).expect("no file yet");
         assert_eq!(known.check(id(1), ONE, addr(1)), Ok(()));
         assert_eq!(known.check(id(1), TWO, addr(1)), Err(OtherKey));
-        // It may move, and one key may stand for several ids: nodes choose their place anew.
+        assert_eq!(known.check_visitor(id(1), TWO), Err(OtherKey));
+        assert_eq!(known.check_visitor(id(3), TWO), Ok(()), "it is not remembered");
+        // It may move, and one key may stand for several ids.
         assert_eq!(known.check(id(1), ONE, addr(2)), Ok(()));
         assert_eq!(known.check(id(2), ONE, addr(2)), Ok(()));
         drop(known);

@@ -149,8 +149,9 @@ pub struct Setup {
     pub ring_key: Option<RingKey>,
     /// The nodes met before.
     pub known: KnownNodes,
-    /// Where others reach us. It is made non-blocking.
-    pub listener: TcpListener,
+    /// Where others reach us. It is made non-blocking. `None`: a visitor, who calls others under an id that they
+    /// need not remember, and is not called.
+    pub listener: Option<TcpListener>,
     /// Makes the sockets for calls.
     pub sockets: Arc<SocketFactory>,
     /// Bounds and times.
@@ -179,25 +180,37 @@ impl Links {
             sockets,
             settings,
         } = setup;
-        let local = listener.local_addr()?;
+        let local = listener.as_ref().map(TcpListener::local_addr).transpose()?;
         if ring_key.is_none() {
-            let outside = [local, me.addr]
+            let outside = local
                 .into_iter()
+                .chain([me.addr])
                 .find(|addr| !addr.ip().to_canonical().is_loopback());
             if let Some(addr) = outside {
                 return Err(StartError::NoKey { addr });
             }
-            log::warn!("there is no ring key: this node talks to nodes on this machine only");
+            if local.is_some() {
+                log::warn!("there is no ring key: this node talks to nodes on this machine only");
+            }
         }
-        listener.set_nonblocking(true)?;
         let shared = Arc::new(Shared::new(
-            me, node_key, ring_key, known, sockets, settings, service,
+            me,
+            listener.is_none(),
+            node_key,
+            ring_key,
+            known,
+            sockets,
+            settings,
+            service,
         ));
         let waker = Arc::new(Waker::new()?);
-        let (far, woken) = (Arc::clone(&shared), Arc::clone(&waker));
-        shared.threads.spawn(format!("ring {local}"), move || {
-            listener::run(&far, &listener, &woken);
-        })?;
+        if let (Some(listener), Some(local)) = (listener, local) {
+            listener.set_nonblocking(true)?;
+            let (far, woken) = (Arc::clone(&shared), Arc::clone(&waker));
+            shared.threads.spawn(format!("ring {local}"), move || {
+                listener::run(&far, &listener, &woken);
+            })?;
+        }
         Ok(Self { shared, waker })
     }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::complaints::Complaints;
 use super::handshake::Keys;
+use super::hello::{Hello, Serial};
 use super::keys::{NodeKey, RingKey};
 use super::known::KnownNodes;
 use super::neighbour::{Flushed, Neighbour};
@@ -26,6 +27,8 @@ const MAX_IDLE: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) me: Contact,
+    /// Whether `me` is for a visit only.
+    pub(super) is_visitor: bool,
     pub(super) node_key: NodeKey,
     pub(super) ring_key: Option<RingKey>,
     pub(super) known: KnownNodes,
@@ -48,6 +51,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(
         me: Contact,
+        is_visitor: bool,
         node_key: NodeKey,
         ring_key: Option<RingKey>,
         known: KnownNodes,
@@ -57,6 +61,7 @@ impl Shared {
     ) -> Self {
         Self {
             me,
+            is_visitor,
             node_key,
             ring_key,
             known,
@@ -78,6 +83,14 @@ impl Shared {
         Keys {
             ring: self.ring_key.as_ref().unwrap_or(&RingKey::PUBLIC),
             node: &self.node_key,
+        }
+    }
+
+    /// What this node says first.
+    pub(super) fn hello(&self, callee: RingId, serial: Serial) -> Hello {
+        Hello {
+            is_visitor: self.is_visitor,
+            ..Hello::new(self.me, callee, serial)
         }
     }
 

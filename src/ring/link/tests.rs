@@ -181,7 +181,7 @@ impl Plan {
             node_key: NodeKey::new([self.key; 32]),
             ring_key: self.ring,
             known: KnownNodes::in_memory(),
-            listener,
+            listener: Some(listener),
             sockets: Arc::new(SocketFactory::new("").unwrap()),
             settings: self.settings,
         };

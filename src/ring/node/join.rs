@@ -103,7 +103,8 @@ impl Node {
     pub(super) fn place(&mut self) {
         if let Some(placement) = self.placement.take() {
             let id = placement.choose(&mut self.rng);
-            self.actions.push(Action::Placed { id });
+            let in_ring = placement.has_seen_ring();
+            self.actions.push(Action::Placed { id, in_ring });
             self.set_stage(Stage::Left);
         }
     }

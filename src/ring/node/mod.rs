@@ -67,6 +67,8 @@ pub enum Action {
     Placed {
         /// The place.
         id: RingId,
+        /// Whether a ring was seen; if not, it is any place.
+        in_ring: bool,
     },
     /// The ring knows a later life of this node, or one that goes on elsewhere with the same id: whatever this
     /// one says is refused. It must end, or begin again with a greater incarnation.

@@ -19,8 +19,10 @@
 //! keeps the order that [`super::replica`] asks for; no other lock is taken under it but those inside the links, and
 //! nothing is waited for.
 
+mod choice;
 mod hub;
 mod questions;
+mod ring_node;
 mod ring_thread;
 mod status;
 mod tracker;
@@ -32,7 +34,9 @@ use std::time::Duration;
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 
+pub use self::choice::{Choice, Chosen};
 use self::hub::{Hub, HubService};
+pub use self::ring_node::{RingNode, RingNodeError};
 use self::ring_thread::{RingEvent, RingThread};
 pub use self::status::RingStatus;
 pub use self::tracker::RingTracker;
@@ -58,9 +62,10 @@ pub struct Setup {
     pub listener: TcpListener,
     /// Makes the sockets for calls.
     pub sockets: Arc<SocketFactory>,
-    /// Where nodes of the ring may be: those the user names, and those remembered. With none the node begins a ring
-    /// of its own.
+    /// Where nodes of the ring may be: those the user names, and those remembered.
     pub join: Vec<SocketAddr>,
+    /// How it begins. Also a ring of its own finds the one of `join`, sooner or later.
+    pub how: Start,
     /// Bounds and times of the store; the node's name in it is set here.
     pub store: Settings,
 }
@@ -88,6 +93,7 @@ impl RingServer {
             listener,
             sockets,
             join,
+            how,
             store,
         } = setup;
         let (events, inbox) = unbounded();
@@ -98,17 +104,12 @@ impl RingServer {
                 node_key,
                 ring_key,
                 known,
-                listener,
+                listener: Some(listener),
                 sockets,
                 settings: LinkSettings::default(),
             },
             Arc::new(HubService(Arc::clone(&hub))),
         )?);
-        let how = if join.is_empty() {
-            Start::Alone
-        } else {
-            Start::Join
-        };
         let ring = RingThread::new(
             Arc::clone(&hub),
             Arc::clone(&links),

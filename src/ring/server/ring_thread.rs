@@ -254,7 +254,7 @@ impl RingThread {
                         self.hub.questions().router().on_found(owner.contact);
                     }
                 }
-                // Only a node that was started to choose says so.
+                // Only a node that was started to choose says so: that of `choice`.
                 Action::Placed { .. } => {}
                 Action::Outlived { incarnation } => log::error!(
                     "the ring knows this node's id in a later life ({incarnation}); if two nodes were given copies of \

@@ -109,7 +109,7 @@ impl RingHost {
             match action {
                 Action::Send { to, message } => self.outgoing.push((to, message)),
                 Action::Found { token, result } => self.found.push((token, result)),
-                Action::Placed { id } => self.placed = Some(id),
+                Action::Placed { id, .. } => self.placed = Some(id),
                 Action::Outlived { incarnation } => {
                     panic!("{} was told of its life {incarnation}", self.node.me());
                 }

@@ -266,7 +266,7 @@ fn without_a_ring_key_nothing_leaves_the_machine() {
         node_key: NodeKey::new([1; 32]),
         ring_key: None,
         known: KnownNodes::in_memory(),
-        listener: TcpListener::bind(local).unwrap(),
+        listener: Some(TcpListener::bind(local).unwrap()),
         sockets: Arc::new(SocketFactory::new("").unwrap()),
         settings: LinkSettings::default(),
     };
