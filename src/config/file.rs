@@ -180,11 +180,15 @@ fn first_text(places: &Places) -> String {
 fn load_with(path: &Path, places: &Places) -> Result<Config, ConfigError> {
     let mut config = text::read(path, |text| parse(text, places))?;
     let folder = text::folder_of(path);
+    let optional = config.tracker.key.as_mut();
     for path in [
         &mut config.folders.downloads,
         &mut config.folders.state,
         &mut config.log.file,
-    ] {
+    ]
+    .into_iter()
+    .chain(optional)
+    {
         *path = folder.join(&path); // an absolute path replaces the folder
     }
     Ok(config)
@@ -323,6 +327,18 @@ mod tests {
                 "[network]\nbind = \"10.0.0\\t1\"\n",
                 2,
                 "expected an IP address, the name of",
+            ),
+            (
+                "address of the tracker",
+                "[tracker]\naddress = \"http://a/\"\n",
+                2,
+                "expected an IP address or a name, with or without",
+            ),
+            (
+                "node to join",
+                "[tracker]\njoin = [\"localhost:1\"]\n",
+                2,
+                "invalid socket address",
             ),
             ("twice", "[network]\nport = 1\nport = 2\n", 3, "duplicate key"),
             ("not TOML", "[network]\nport\n", 2, ""),

@@ -1,15 +1,17 @@
 //! `config.toml` as a value: every key, its unit, its range and its default. Layer 1, as are `value`'s
-//! checks; `file` and [`watch`] read it from the disk and are layer 3.
+//! checks; `file`, [`edit`] and [`watch`] touch the disk and are layer 3.
 //!
 //! A key stands here only with code that obeys it. Three things must stay true, and tests hold them: the
 //! shipped `config.toml` parses to exactly [`Config::default`], it names every key, and a key or value that
 //! we do not know is refused with its line.
 
+pub mod edit;
 mod file;
 pub(crate) mod text;
 pub(crate) mod value;
 pub mod watch;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -28,6 +30,8 @@ pub struct Config {
     pub memory: MemoryConfig,
     /// `[transfer]`
     pub transfer: TransferConfig,
+    /// `[tracker]`
+    pub tracker: TrackerNodeConfig,
     /// `[log]`
     pub log: LogConfig,
 }
@@ -97,6 +101,28 @@ pub struct TransferConfig {
     pub preallocate: bool,
 }
 
+/// `[tracker]`: the tracker inside the client.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrackerNodeConfig {
+    /// Whether there is one.
+    pub node: bool,
+    /// TCP and UDP port on which it answers.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 1, 65535>")]
+    pub port: u16,
+    /// By which address others reach it, perhaps with a port; empty: it is found out.
+    #[serde(deserialize_with = "value::tracker_address")]
+    pub address: String,
+    /// File with the key of its ring; none: only nodes on this machine are let in.
+    #[serde(deserialize_with = "value::optional_path")]
+    pub key: Option<PathBuf>,
+    /// Where other nodes of the ring are.
+    pub join: Vec<SocketAddr>,
+    /// TCP port on which other nodes reach this one, where there is a key.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 1, 65535>")]
+    pub ring_port: u16,
+}
+
 /// `[log]`
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -157,6 +183,19 @@ impl Default for TransferConfig {
     }
 }
 
+impl Default for TrackerNodeConfig {
+    fn default() -> Self {
+        Self {
+            node: false,
+            port: 6969,
+            address: String::new(),
+            key: None,
+            join: Vec::new(),
+            ring_port: 6970,
+        }
+    }
+}
+
 impl Default for LogConfig {
     fn default() -> Self {
         Self {
@@ -166,6 +205,12 @@ impl Default for LogConfig {
             keep: 3,
         }
     }
+}
+
+/// Whether the text names where a tracker is reached, as [`TrackerNodeConfig::address`] does: an address or a name,
+/// with or without a port.
+pub fn is_tracker_address(text: &str) -> bool {
+    crate::tracker::node::Named::parse(text).is_some()
 }
 
 impl Config {

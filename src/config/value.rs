@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::tracker::node::Named;
 use log::LevelFilter;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
@@ -86,6 +87,14 @@ pub(crate) fn bind_target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
             let allowed = text.is_empty() || text.parse::<IpAddr>().is_ok() || is_interface_name(text);
             allowed.then(|| text.to_owned())
         },
+    })
+}
+
+/// Empty, or where a tracker is reached: an address or a name, with or without a port.
+pub(crate) fn tracker_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    deserializer.deserialize_str(Text {
+        expected: "an IP address or a name, with or without \":PORT\", or \"\" to find it out",
+        parse: |text| (text.is_empty() || Named::parse(text).is_some()).then(|| text.to_owned()),
     })
 }
 

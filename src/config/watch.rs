@@ -2,7 +2,7 @@
 //! a loop asks it.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{Config, ConfigError};
@@ -33,6 +33,11 @@ impl Watcher {
         }
     }
 
+    /// The file that is watched.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The settings, if the file was edited since the last look; at most one look a second, so it may be
     /// called as often as is convenient. With an error the caller keeps the settings that it has and shows
     /// the error, which comes once for each edit.
@@ -50,7 +55,7 @@ impl Watcher {
     }
 }
 
-fn stamp(path: &std::path::Path) -> Stamp {
+fn stamp(path: &Path) -> Stamp {
     let metadata = fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
+pub use crate::tracker::node::status::{Reach, RingMember, RingPlace, TrackerNodeState, TrackerNodeStatus};
 
 /// What a face asks of the engine. Nothing is answered directly: the effect shows in the next snapshot, and
 /// what goes wrong comes as [`EngineEvent::Failed`].
@@ -90,6 +91,8 @@ pub enum EngineCommand {
     Watch(Option<InfoHash>),
     /// Send a snapshot even if nothing has changed: the face has none yet.
     Tell,
+    /// Be a tracker for others, or no more; also after the next start, if the settings came from a file.
+    SetTrackerNode(bool),
     /// Settings have changed.
     Configure(Box<Config>),
     /// Save everything, say `stopped` to the trackers, and end with [`EngineEvent::Stopped`].
@@ -186,6 +189,8 @@ pub struct EngineSnapshot {
     pub listening: Vec<SocketAddr>,
     /// Why we do not listen or send, for a person (interface gone, port taken).
     pub network_problem: Option<String>,
+    /// The tracker inside the client; `None`: there is to be none.
+    pub tracker: Option<TrackerNodeStatus>,
 }
 
 /// What a torrent is doing.

@@ -66,6 +66,7 @@ impl Engine {
             EngineCommand::Watch(watched) => self.watch(watched),
             EngineCommand::Tell => self.tell_anew(),
             EngineCommand::Configure(config) => self.configure(*config),
+            EngineCommand::SetTrackerNode(on) => self.set_tracker_node(on),
             EngineCommand::Shutdown => self.shut_down(),
         }
     }
@@ -339,6 +340,7 @@ impl Engine {
                 port: new.network.port,
             });
         }
+        let tracker_changed = old.tracker != new.tracker || old.network.bind != new.network.bind;
         let stale: Vec<_> = old.changes_needing_restart(new);
         let settings = self.torrent_settings();
         for entry in self.torrents.values() {
@@ -347,6 +349,9 @@ impl Engine {
             if problem.is_some() {
                 entry.tell(TorrentCommand::Disconnect);
             }
+        }
+        if tracker_changed {
+            self.configure_tracker_node();
         }
         if let Some(Err(error)) = problem {
             self.fail(None, error.to_string());

@@ -14,6 +14,7 @@ mod keeper;
 mod lifecycle;
 mod routing;
 mod start;
+mod tracker_node;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ use crate::config::watch::Watcher;
 use crate::engine::api::{EngineCommand, EngineEvent, EngineSnapshot};
 use crate::engine::entry::{Entry, Thread};
 use crate::engine::keeper::Keeper;
+use crate::engine::tracker_node::TrackerNode;
 use crate::id::InfoHash;
 use crate::net::greeter::GreeterEvent;
 use crate::net::limiter::Limiter;
@@ -36,6 +38,7 @@ use crate::net::sockets::SocketFactory;
 use crate::storage::files::FileCache;
 use crate::torrent::link::{Commons, TorrentReport};
 use crate::tracker::client::{AnnouncerCommand, AnnouncerEvent, AnnouncerHandle};
+use crate::tracker::node::status::TrackerNodeStatus;
 
 pub use start::EngineError;
 
@@ -99,6 +102,8 @@ pub struct Engine {
     watcher: Option<Watcher>,
     /// In place of the state folder of the settings.
     state_override: Option<PathBuf>,
+    /// Where the session is kept.
+    state_folder: PathBuf,
     on_event: Box<dyn FnMut(EngineEvent) + Send>,
     /// In no order; `order` has that.
     torrents: BTreeMap<InfoHash, Entry>,
@@ -117,6 +122,7 @@ pub struct Engine {
     download: Arc<Limiter>,
     upload: Arc<Limiter>,
     announcer: AnnouncerHandle,
+    tracker_node: TrackerNode,
     keeper: Keeper,
     reports: Sender<(InfoHash, TorrentReport)>,
     next_save: Instant,
@@ -137,6 +143,7 @@ struct Inputs {
     reports: Receiver<(InfoHash, TorrentReport)>,
     greeter: Receiver<GreeterEvent>,
     announcer: Receiver<AnnouncerEvent>,
+    tracker_node: Receiver<Option<TrackerNodeStatus>>,
 }
 
 impl Engine {
@@ -161,6 +168,9 @@ impl Engine {
                 },
                 recv(inputs.announcer) -> event => if let Ok(event) = event {
                     self.on_announcer(event);
+                },
+                recv(inputs.tracker_node) -> status => if let Ok(status) = status {
+                    self.on_tracker_node(status);
                 },
                 recv(ticks) -> _ => self.on_tick(Instant::now()),
             }
@@ -204,6 +214,7 @@ impl Engine {
             torrents,
             listening: self.listening.clone(),
             network_problem: self.network_problem.clone(),
+            tracker: self.tracker_node.status.clone(),
         };
         if self.told.as_deref() != Some(&snapshot) {
             let snapshot = Arc::new(snapshot);
@@ -260,7 +271,9 @@ impl Engine {
     }
 
     fn end(mut self) {
+        // Our own `stopped` may be for our own tracker, so that goes last.
         self.announcer.join();
+        self.tracker_node.stop();
         self.torrents.clear();
         // No Downloader is left, so this is the last handle: the disk threads finish what they have.
         if let Some(commons) = Arc::into_inner(self.commons) {

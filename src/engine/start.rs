@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::config::watch::Watcher;
 use crate::engine::commands::limit_of_kib;
 use crate::engine::keeper::Keeper;
+use crate::engine::tracker_node::TrackerNode;
 use crate::engine::{Engine, EngineHandle, EngineSetup, Inputs, SAVE_EVERY};
 use crate::id::PeerId;
 use crate::memory::{BlockPool, Budget};
@@ -71,11 +72,13 @@ impl Engine {
         let (reports_tx, reports) = unbounded();
         let (greeter_tx, greeter) = unbounded();
         let (announcer_tx, announcer) = unbounded();
+        let (tracker_node_tx, tracker_node) = unbounded();
         let commons = Arc::new(commons(&config, &sockets, greeter_tx)?);
         let listening = commons.greeter.listening().to_vec();
         let mut engine = Self {
             watcher: config_path.map(|path| Watcher::new(path, Instant::now())),
             state_override,
+            state_folder: config.folders.state.clone(),
             on_event,
             torrents: BTreeMap::new(),
             order: Vec::new(),
@@ -92,6 +95,7 @@ impl Engine {
                 sockets: Arc::clone(&sockets),
                 events: announcer_tx,
             })?,
+            tracker_node: TrackerNode::new(tracker_node_tx),
             keeper: Keeper::spawn(state)?,
             reports: reports_tx,
             next_save: Instant::now() + SAVE_EVERY,
@@ -107,8 +111,10 @@ impl Engine {
             reports,
             greeter,
             announcer,
+            tracker_node,
         };
         let thread = thread::Builder::new().name("engine".into()).spawn(move || {
+            engine.configure_tracker_node();
             engine.restore_all(loaded);
             engine.run(inputs);
         })?;

@@ -15,6 +15,7 @@
 //! | `fetch`, `tls` | 3 | the HTTP client, encryption and the words for its failures |
 //! | `datagrams`, [`client`] | 3 | the UDP sockets, the announcer |
 //! | [`server`] | 3 | a tracker's faces: what answers the announces of others |
+//! | [`node`] | 3 | a tracker inside the client |
 
 pub mod announce;
 pub mod client;
@@ -23,6 +24,7 @@ mod datagrams;
 pub mod exchange;
 mod fetch;
 pub mod http;
+pub mod node;
 mod queue;
 pub mod server;
 pub mod status;

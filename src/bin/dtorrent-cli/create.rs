@@ -7,10 +7,11 @@ use clap::Args;
 use dtorrent::create::{CreateError, CreateOptions, Existing, create, save};
 use indicatif::BinaryBytes;
 
-use crate::output::{printable, say};
+use crate::output::{complain, printable, say};
 use crate::progress::Progress;
 use crate::settings::Common;
 use crate::stop::StopFlag;
+use crate::tracker_node::{self, TrackerNodeArgs};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -23,6 +24,8 @@ pub(crate) struct CreateArgs {
     /// Announce URL of a tracker; the first one given is asked first, each next one when those before fail
     #[arg(long, value_name = "URL")]
     tracker: Vec<String>,
+    #[command(flatten)]
+    tracker_node: TrackerNodeArgs,
     /// URL of an HTTP server that has the same data
     #[arg(long, value_name = "URL")]
     web_seed: Vec<String>,
@@ -41,17 +44,30 @@ const EXAMPLES: &str = "\
 Examples:
   dtorrent-cli create holiday/ --tracker http://tracker.example/announce
   dtorrent-cli create film.mkv -o film.torrent --piece-length 1048576 --comment 'our film'
+  dtorrent-cli create film.mkv --tracker-node
   dtorrent-cli create data/ --tracker https://a.example/announce --tracker udp://b.example:6969 --private
 
+With --tracker-node the torrent names this computer as its tracker; `dtorrent-cli seed --tracker-node` is that tracker.
 A .torrent that exists is not written over. Hashing uses all cores; Ctrl-C leaves nothing behind.";
 
 pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
     let _log = common.start_log_if_asked()?;
     let stop = StopFlag::install()?;
+    let places = match args.tracker_node.is_given() {
+        true => {
+            let (mut config, _) = common.load()?;
+            args.tracker_node.override_in(&mut config);
+            Some(tracker_node::places(&config)?)
+        }
+        false => None,
+    };
+    let tiers = places.iter().map(|places| places.urls.clone());
     let options = CreateOptions {
         path: args.path.clone(),
         piece_length: args.piece_length,
-        trackers: args.tracker.iter().map(|url| vec![url.clone()]).collect(),
+        trackers: tiers
+            .chain(args.tracker.iter().map(|url| vec![url.clone()]))
+            .collect(),
         web_seeds: args.web_seed.clone(),
         comment: args.comment.clone(),
         private: args.private,
@@ -80,7 +96,14 @@ pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
         geometry.piece_count(),
         BinaryBytes(u64::from(geometry.piece_length())),
     ))?;
-    say(format_args!("info-hash {}", metainfo.info.info_hash))
+    say(format_args!("info-hash {}", metainfo.info.info_hash))?;
+    for url in places.iter().flat_map(|places| &places.urls) {
+        say(format_args!("tracker {url}"))?;
+    }
+    if let Some(advice) = places.and_then(|places| places.advice) {
+        complain(format_args!("note: {advice}"));
+    }
+    Ok(())
 }
 
 /// Where the torrent of `path` goes if nothing was said; `None` if only its creation will tell (`create ..`).

@@ -11,6 +11,7 @@ mod settings;
 mod show;
 mod stop;
 mod torrent_file;
+mod tracker_node;
 mod transfer;
 mod verify;
 
@@ -37,6 +38,7 @@ Examples:
   dtorrent-cli download debian.torrent --dir ~/Downloads
   dtorrent-cli create holiday/ --tracker http://tracker.example/announce
   dtorrent-cli seed holiday.torrent --dir .
+  dtorrent-cli create film.mkv --tracker-node && dtorrent-cli seed film.mkv.torrent --dir . --tracker-node
 
 Each command has its own --help. Exit status: 0 done, 1 failed, 2 wrong usage.";
 

@@ -28,6 +28,7 @@ use crate::progress::Progress;
 use crate::settings::{Common, absolute};
 use crate::stop::StopFlag;
 use crate::torrent_file;
+use crate::tracker_node::{TrackerFace, TrackerNodeArgs};
 
 /// How soon a signal and an edit of the settings are noticed while the engine is silent.
 const TICK: Duration = Duration::from_millis(250);
@@ -74,6 +75,8 @@ const SEED_EXAMPLES: &str = "\
 Examples:
   dtorrent-cli seed holiday.torrent --dir .
   dtorrent-cli seed *.torrent --dir /srv/data --port 51413 --trust
+  dtorrent-cli seed film.torrent --dir . --tracker-node
+  dtorrent-cli seed film.torrent --dir . --tracker-node=home.example:6969
 
 Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is not served: that is an
 error.";
@@ -90,6 +93,8 @@ struct Place {
     /// IP address or network interface that everything is bound to [default: the configured one]
     #[arg(long, value_name = "ADDR")]
     bind: Option<String>,
+    #[command(flatten)]
+    tracker_node: TrackerNodeArgs,
 }
 
 impl Place {
@@ -103,6 +108,7 @@ impl Place {
         if let Some(bind) = &self.bind {
             config.network.bind.clone_from(bind);
         }
+        self.tracker_node.override_in(config);
         Ok(())
     }
 }
@@ -249,10 +255,12 @@ impl<'c> Transfer<'c> {
                     // The first one: only now it is known what the state folder holds already.
                     self.admit(engine, &snapshot, peers, trust_data)?;
                     face.learn(&snapshot);
+                    face.show_tracker(&snapshot, &self.torrents)?;
                     admitted = true;
                     engine.send(EngineCommand::Tell);
                 }
                 Ok(EngineEvent::Snapshot(snapshot)) => {
+                    face.show_tracker(&snapshot, &self.torrents)?;
                     face.follow(&snapshot, &mut goal)?;
                     latest = Some(snapshot);
                 }
@@ -387,6 +395,7 @@ struct Face {
     problem: Option<String>,
     /// Torrents of which it was told that no tracker answers.
     without_tracker: BTreeSet<InfoHash>,
+    tracker: TrackerFace,
 }
 
 impl Face {
@@ -399,6 +408,7 @@ impl Face {
             known: Vec::new(),
             problem: None,
             without_tracker: BTreeSet::new(),
+            tracker: TrackerFace::default(),
         }
     }
 
@@ -426,6 +436,25 @@ impl Face {
     fn follow(&mut self, snapshot: &EngineSnapshot, goal: &mut Goal) -> Result<()> {
         let news = goal.on_snapshot(Instant::now(), snapshot);
         self.show(snapshot, goal, &news)
+    }
+
+    /// What is new of the tracker in this computer.
+    fn show_tracker(
+        &mut self,
+        snapshot: &EngineSnapshot,
+        torrents: &BTreeMap<InfoHash, Arc<Metainfo>>,
+    ) -> Result<()> {
+        let status = snapshot.tracker.as_ref();
+        if !self.tracker.is_news(status) {
+            return Ok(());
+        }
+        let mut shown = Ok(());
+        let tracker = &mut self.tracker;
+        match &self.progress {
+            Some(progress) => progress.note(|| shown = tracker.show(status, torrents)),
+            None => shown = tracker.show(status, torrents),
+        }
+        shown
     }
 
     fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {

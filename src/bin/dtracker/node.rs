@@ -22,11 +22,7 @@ pub(crate) enum Node {
 
 impl Node {
     /// Starts it, unless `is_stopped` says meanwhile that it is not wanted any more.
-    pub(crate) fn start(
-        config: &RingConfig,
-        store: Settings,
-        is_stopped: &dyn Fn() -> bool,
-    ) -> Result<Self> {
+    pub(crate) fn start(config: &RingConfig, store: Settings, is_stopped: &dyn Fn() -> bool) -> Result<Self> {
         match config.listen {
             None if !config.join.is_empty() => {
                 bail!(

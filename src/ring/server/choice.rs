@@ -102,7 +102,10 @@ impl Choice<'_> {
                 next_meeting = now + MEET_EVERY;
                 let mut addrs = self.join.to_vec();
                 rng.shuffle(&mut addrs);
-                addrs.into_iter().take(MEET_AT_ONCE).for_each(|addr| links.meet(addr));
+                addrs
+                    .into_iter()
+                    .take(MEET_AT_ONCE)
+                    .for_each(|addr| links.meet(addr));
             }
             visit.on_time(now, &mut post);
             let is_late = now >= begun + if visit.has_met { CHOOSE_WITHIN } else { patience };
@@ -119,7 +122,9 @@ impl Choice<'_> {
             match heard_rx.recv_timeout(wait) {
                 Ok(heard) => {
                     let more = heard_rx.try_iter();
-                    std::iter::once(heard).chain(more).for_each(|heard| visit.on_heard(heard));
+                    std::iter::once(heard)
+                        .chain(more)
+                        .for_each(|heard| visit.on_heard(heard));
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
             }

@@ -93,10 +93,8 @@ impl RingNode {
         let state = &config.state;
         fs::create_dir_all(state).map_err(failed("make the folder", state))?;
         let ring_key = config.key.as_deref().map(RingKey::load).transpose()?;
-        let listener = TcpListener::bind(listen).map_err(|source| RingNodeError::Listen {
-            addr: listen,
-            source,
-        })?;
+        let listener =
+            TcpListener::bind(listen).map_err(|source| RingNodeError::Listen { addr: listen, source })?;
         let local = listener.local_addr().map_err(StartError::from)?;
         let addr = config.advertise.unwrap_or(local);
         if addr.ip().is_unspecified() {

@@ -91,7 +91,11 @@ fn start(join: &[SocketAddr]) -> RingServer {
         listener,
         sockets: Arc::new(SocketFactory::new("").unwrap()),
         join: join.to_vec(),
-        how: if join.is_empty() { Start::Alone } else { Start::Join },
+        how: if join.is_empty() {
+            Start::Alone
+        } else {
+            Start::Join
+        },
         store: Settings {
             node: 0,
             max_swarms: 100_000,

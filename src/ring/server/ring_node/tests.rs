@@ -137,7 +137,10 @@ fn who_is_not_wanted_any_more_stops_choosing() {
     let sockets = Arc::new(SocketFactory::new("").unwrap());
     let stopped = RingNode::start(&config, sockets, STORE, &|| true);
     assert!(matches!(stopped, Err(RingNodeError::Stopped)), "{stopped:?}");
-    assert!(!folder.path().join("node").exists(), "the next start chooses anew");
+    assert!(
+        !folder.path().join("node").exists(),
+        "the next start chooses anew"
+    );
 }
 
 #[test]
