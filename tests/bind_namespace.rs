@@ -13,13 +13,18 @@
 
 #![allow(clippy::unwrap_used, reason = "the helpers of a test fail as the test does")]
 
+#[path = "support/namespace.rs"]
+mod namespace;
+
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio, id};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use dtorrent::net::sockets::SocketFactory;
+
+use namespace::{Namespace, ip};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -40,11 +45,7 @@ fn nothing_leaves_by_another_interface() {
     if env::var_os(INSIDE).is_some() {
         return;
     }
-    if !rustix::process::geteuid().is_root() {
-        assert!(
-            env::var_os("CI").is_none_or(|ci| ci != "true"),
-            "this test needs root"
-        );
+    if !namespace::are_possible() {
         println!("skipped: network namespaces need root");
         return;
     }
@@ -52,7 +53,7 @@ fn nothing_leaves_by_another_interface() {
     let far = Namespace::new("far");
     link(&near, &far);
     let _far_side = FarSide::start(&far);
-    let status = near.run_again("near_side").status().unwrap();
+    let status = run_again(&near, "near_side").status().unwrap();
     assert!(status.success(), "what the near side printed says why");
 }
 
@@ -137,11 +138,6 @@ fn packets_sent_by(interface: &str) -> u64 {
     std::fs::read_to_string(path).unwrap().trim().parse().unwrap()
 }
 
-fn ip(arguments: &str) {
-    let status = Command::new("ip").args(arguments.split(' ')).status().unwrap();
-    assert!(status.success(), "ip {arguments}");
-}
-
 /// The links and routes of the picture above. Without IPv6, whose own messages would be counted.
 fn link(near: &Namespace, far: &Namespace) {
     for side in [near, far] {
@@ -171,40 +167,11 @@ fn link(near: &Namespace, far: &Namespace) {
     near.ip("route add default via 10.77.1.2 dev vpn0 metric 500");
 }
 
-/// A network namespace that ends with the value.
-struct Namespace {
-    name: String,
-}
-
-impl Namespace {
-    fn new(side: &str) -> Self {
-        let name = format!("dtorrent-{}-{side}", id());
-        ip(&format!("netns add {name}"));
-        Self { name }
-    }
-
-    fn ip(&self, arguments: &str) {
-        ip(&format!("-n {} {arguments}", self.name));
-    }
-
-    fn run(&self, program: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name, program]);
-        command
-    }
-
-    /// This program again, inside the namespace, for one test.
-    fn run_again(&self, test: &str) -> Command {
-        let mut command = self.run(env::current_exe().unwrap().to_str().unwrap());
-        command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
-        command
-    }
-}
-
-impl Drop for Namespace {
-    fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
-    }
+/// This program again, inside the namespace, for one test.
+fn run_again(namespace: &Namespace, test: &str) -> Command {
+    let mut command = namespace.run(env::current_exe().unwrap().to_str().unwrap());
+    command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
+    command
 }
 
 /// The process that listens in the far namespace; it ends with the value.
@@ -212,7 +179,7 @@ struct FarSide(Child);
 
 impl FarSide {
     fn start(far: &Namespace) -> Self {
-        let child = far.run_again("far_side").stdout(Stdio::piped()).spawn().unwrap();
+        let child = run_again(far, "far_side").stdout(Stdio::piped()).spawn().unwrap();
         let mut far_side = Self(child);
         let output = BufReader::new(far_side.0.stdout.take().unwrap());
         let is_ready = output

@@ -18,3 +18,4 @@ mod mixed_swarm;
 mod others;
 mod poisoner;
 mod ring;
+mod tracker_node;

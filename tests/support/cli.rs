@@ -52,6 +52,12 @@ impl Cli {
         self
     }
 
+    /// Adds an option that stands alone.
+    pub(crate) fn flag(mut self, option: &str) -> Self {
+        self.arguments.push(option.to_owned());
+        self
+    }
+
     /// Adds peers to connect to.
     pub(crate) fn peers(mut self, peers: impl IntoIterator<Item = SocketAddr>) -> Self {
         for peer in peers {
@@ -61,9 +67,8 @@ impl Cli {
     }
 
     /// Adds `--seed`: it goes on sharing when it is complete.
-    pub(crate) fn and_seed(mut self) -> Self {
-        self.arguments.push("--seed".to_owned());
-        self
+    pub(crate) fn and_seed(self) -> Self {
+        self.flag("--seed")
     }
 
     /// Uses a settings file with these lines, and with its log in the stage.
