@@ -238,7 +238,7 @@ impl Entry {
         self.uploaded_before + self.status.uploaded
     }
 
-    fn state(&self) -> TorrentState {
+    pub(super) fn state(&self) -> TorrentState {
         let errand = self.at_disk.as_ref().map(|at_disk| at_disk.errand);
         let next = self.after_stop.front();
         if errand == Some(Errand::Remove) || matches!(next, Some(AfterStop::Remove(_))) {

@@ -191,6 +191,7 @@ impl Engine {
             }
         }
         self.poll_disk();
+        self.share_with_tracker_node();
         if now >= self.next_save {
             self.next_save = now + SAVE_EVERY;
             self.save_totals();

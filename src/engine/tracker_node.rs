@@ -1,14 +1,17 @@
 //! The tracker inside the client, as the engine sees it: when there is one, and how it stands.
 
 use std::io;
+use std::net::SocketAddr;
 
 use crossbeam_channel::Sender;
 
 use crate::config::edit;
 use crate::engine::Engine;
+use crate::engine::api::TorrentState;
+use crate::engine::entry::Entry;
 use crate::tracker::client::AnnouncerCommand;
 use crate::tracker::node::status::TrackerNodeStatus;
-use crate::tracker::node::{NodeCommand, NodeHandle, NodeSetup};
+use crate::tracker::node::{NodeCommand, NodeHandle, NodeSetup, OwnTorrents};
 
 /// Folder of the node's own files, in the state folder of the client.
 const FOLDER: &str = "tracker";
@@ -18,6 +21,8 @@ const FOLDER: &str = "tracker";
 pub(super) struct TrackerNode {
     statuses: Sender<Option<TrackerNodeStatus>>,
     handle: Option<NodeHandle>,
+    /// What it was told of the client's torrents.
+    shared: OwnTorrents,
     pub(super) status: Option<TrackerNodeStatus>,
 }
 
@@ -26,6 +31,7 @@ impl TrackerNode {
         Self {
             statuses,
             handle: None,
+            shared: OwnTorrents::default(),
             status: None,
         }
     }
@@ -73,6 +79,32 @@ impl Engine {
             .map(|watcher| edit::set(watcher.path(), "tracker", "node", on));
         if let Some(Err(error)) = kept {
             self.fail(None, format!("this holds until DTorrent ends: {error}"));
+        }
+    }
+
+    /// Tells the node which of the torrents that name it are shared, when that has changed.
+    pub(super) fn share_with_tracker_node(&mut self) {
+        let TrackerNode { handle, status, .. } = &self.tracker_node;
+        let (Some(handle), Some(status)) = (handle, status) else {
+            return;
+        };
+        let names_it = |entry: &&Entry| {
+            let mut urls = entry.metainfo.tiers.iter().flatten();
+            urls.any(|url| status.urls.contains(url))
+        };
+        let own = OwnTorrents {
+            port: self.listening.first().map_or(0, SocketAddr::port),
+            torrents: (self.torrents.values().filter(names_it))
+                .filter_map(|entry| match entry.state() {
+                    TorrentState::Seeding => Some((entry.info_hash(), true)),
+                    TorrentState::Downloading => Some((entry.info_hash(), false)),
+                    _ => None,
+                })
+                .collect(),
+        };
+        if own != self.tracker_node.shared {
+            handle.send(NodeCommand::Share(own.clone()));
+            self.tracker_node.shared = own;
         }
     }
 

@@ -1,6 +1,7 @@
 //! What menus, buttons and keys do: the actions of the window. Layer 4.
 
 use adw::prelude::*;
+use adw::subclass::prelude::*;
 use dtorrent::engine::api::{EngineCommand, RemoveData, TorrentState};
 use dtorrent::id::InfoHash;
 use gtk::{gdk, gio, glib};
@@ -71,6 +72,7 @@ impl MainWindow {
         self.add_plain_action("start-all", |window| window.send_for_all(EngineCommand::Start));
         self.add_plain_action("pause-all", |window| window.send_for_all(EngineCommand::Pause));
         self.add_sequential_action();
+        self.add_tracker_action();
     }
 
     fn add_plain_action(&self, name: &str, run: impl Fn(Self) + 'static) {
@@ -95,6 +97,19 @@ impl MainWindow {
                     info_hash,
                     sequential,
                 });
+            }
+        });
+        self.add_action(&action);
+    }
+
+    /// Whether this computer is a tracker: a check mark that follows what the engine says.
+    fn add_tracker_action(&self) {
+        let action = gio::SimpleAction::new_stateful("tracker", None, &false.to_variant());
+        let window = self.downgrade();
+        action.connect_activate(move |action, _| {
+            let on = !action.state().and_then(|state| state.get()).unwrap_or(false);
+            if let Some(window) = window.upgrade() {
+                window.send(EngineCommand::SetTrackerNode(on));
             }
         });
         self.add_action(&action);
@@ -157,10 +172,15 @@ impl MainWindow {
     }
 
     fn create(&self) {
+        let Some(link) = self.imp().link.get() else {
+            return;
+        };
         let window = self.downgrade();
-        let dialog = CreateDialog::new(self, move |torrent| {
+        let tracker = self.imp().tracker.borrow().clone();
+        let dialog = CreateDialog::new(self, link.clone(), tracker, move |torrent| {
             window.upgrade().inspect(|window| window.add_torrent(torrent));
         });
+        self.imp().create_dialog.set(Some(&dialog));
         dialog.present();
     }
 

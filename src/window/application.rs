@@ -24,8 +24,8 @@ use super::main_window::MainWindow;
 
 pub(crate) const APP_ID: &str = "io.github.dtorrent.DTorrent";
 
-/// How long the engine may take to say goodbye to trackers and to save its state.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(5);
+/// How long the engine may take to say goodbye to trackers, to leave its own to others, and to save its state.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(8);
 
 /// What the command line says, for the instance that becomes the program.
 #[derive(Debug, Clone, Default)]

@@ -1,18 +1,19 @@
 //! The dialog that makes a torrent, `ui/create_dialog.ui`. Layer 4.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use dtorrent::create::{CreateError, CreateOptions, MIN_PIECE_LENGTH};
-use dtorrent::engine::api::AddTorrent;
+use dtorrent::engine::api::{AddTorrent, EngineCommand, TrackerNodeStatus};
 use dtorrent::metainfo::Metainfo;
 use gtk::{gdk, gio, glib};
 
 use super::creation::{self, Creation, Creator};
-use super::words;
+use super::engine_link::EngineLink;
+use super::{tracker_words, words};
 
 /// Called with the torrent that was made, to be added.
 type OnCreated = Box<dyn Fn(AddTorrent)>;
@@ -41,6 +42,10 @@ mod imp {
         #[template_child]
         pub(super) choose_folder: TemplateChild<gtk::Button>,
         #[template_child]
+        pub(super) own_tracker_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub(super) own_tracker: TemplateChild<gtk::Switch>,
+        #[template_child]
         pub(super) trackers: TemplateChild<gtk::TextView>,
         #[template_child]
         pub(super) comment: TemplateChild<adw::EntryRow>,
@@ -53,6 +58,11 @@ mod imp {
         pub(super) source: RefCell<Option<PathBuf>>,
         pub(super) creator: RefCell<Option<Creator>>,
         pub(super) on_created: OnceCell<OnCreated>,
+        pub(super) link: OnceCell<EngineLink>,
+        /// How the tracker in this computer stands.
+        pub(super) tracker: RefCell<Option<TrackerNodeStatus>>,
+        /// It was switched on here, and no torrent names it yet.
+        pub(super) tries_tracker: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -85,9 +95,10 @@ mod imp {
     impl WidgetImpl for CreateDialog {}
 
     impl WindowImpl for CreateDialog {
-        /// Closing stops the work.
+        /// Closing stops the work, and a tracker that nobody needs.
         fn close_request(&self) -> glib::Propagation {
             self.creator.take();
+            self.obj().stop_trying_tracker();
             self.parent_close_request()
         }
     }
@@ -103,10 +114,21 @@ glib::wrapper! {
 }
 
 impl CreateDialog {
-    pub(crate) fn new(parent: &impl IsA<gtk::Window>, on_created: impl Fn(AddTorrent) + 'static) -> Self {
+    /// `tracker` is how the tracker in this computer stands; [`Self::show_tracker`] tells how it goes on.
+    pub(crate) fn new(
+        parent: &impl IsA<gtk::Window>,
+        link: EngineLink,
+        tracker: Option<TrackerNodeStatus>,
+        on_created: impl Fn(AddTorrent) + 'static,
+    ) -> Self {
         let dialog: Self = glib::Object::builder().property("transient-for", parent).build();
         // A dialog that was just made has no callback yet.
         let _ = dialog.imp().on_created.set(Box::new(on_created));
+        let _ = dialog.imp().link.set(link);
+        // Who is a tracker already wants to be that of the new torrent, too.
+        let is_tracker = tracker.is_some();
+        dialog.show_tracker(tracker);
+        dialog.imp().own_tracker.set_active(is_tracker);
         dialog
     }
 
@@ -133,6 +155,10 @@ impl CreateDialog {
         imp.create.connect_clicked(move |_| {
             let Some(dialog) = dialog.upgrade() else { return };
             glib::spawn_future_local(async move { dialog.create().await });
+        });
+        let dialog = self.downgrade();
+        imp.own_tracker.connect_active_notify(move |_| {
+            dialog.upgrade().inspect(Self::own_tracker_changed);
         });
         let drop = gtk::DropTarget::new(gdk::FileList::static_type(), gdk::DragAction::COPY);
         let dialog = self.downgrade();
@@ -174,15 +200,77 @@ impl CreateDialog {
         imp.source.replace(Some(path));
     }
 
+    /// The tracker starts at once, so that what stands in the way is seen before the torrent is made.
+    fn own_tracker_changed(&self) {
+        let imp = self.imp();
+        let runs = imp.tracker.borrow().is_some();
+        if imp.own_tracker.is_active() && !runs {
+            imp.tries_tracker.set(true);
+            self.send(EngineCommand::SetTrackerNode(true));
+        } else if !imp.own_tracker.is_active() {
+            self.stop_trying_tracker();
+        }
+        self.explain_tracker();
+    }
+
+    fn stop_trying_tracker(&self) {
+        if self.imp().tries_tracker.take() {
+            self.send(EngineCommand::SetTrackerNode(false));
+        }
+    }
+
+    fn send(&self, command: EngineCommand) {
+        if let Some(link) = self.imp().link.get() {
+            link.send(command);
+        }
+    }
+
+    /// Takes in how the tracker in this computer stands now.
+    pub(crate) fn show_tracker(&self, tracker: Option<TrackerNodeStatus>) {
+        self.imp().tracker.replace(tracker);
+        self.explain_tracker();
+    }
+
+    fn explain_tracker(&self) {
+        let imp = self.imp();
+        let words = match imp.own_tracker.is_active() {
+            true => tracker_words::explanation(imp.tracker.borrow().as_ref()),
+            false => "Others need nothing but the torrent file, as long as this computer is on".to_owned(),
+        };
+        if imp.own_tracker_row.subtitle().as_deref() != Some(&words) {
+            imp.own_tracker_row.set_subtitle(&words);
+        }
+    }
+
+    /// The addresses of the tracker in this computer, if the torrent is to name it.
+    fn own_tracker_urls(&self) -> Result<Vec<String>, String> {
+        let imp = self.imp();
+        if !imp.own_tracker.is_active() {
+            return Ok(Vec::new());
+        }
+        let tracker = imp.tracker.borrow();
+        match tracker.as_ref().filter(|tracker| tracker.is_reachable()) {
+            Some(tracker) => Ok(tracker.urls.clone()),
+            None => Err(format!(
+                "This computer is not a tracker yet. {}",
+                tracker_words::explanation(tracker.as_ref())
+            )),
+        }
+    }
+
     async fn create(&self) {
         let Some(source) = self.imp().source.borrow().clone() else {
             return;
+        };
+        let own_tracker = match self.own_tracker_urls() {
+            Ok(urls) => urls,
+            Err(problem) => return self.show_problem(Some(&problem)),
         };
         let Some(output) = self.choose_output(&source).await else {
             return;
         };
         self.show_problem(None);
-        let (creator, told) = match Creator::start(self.options(source.clone()), output) {
+        let (creator, told) = match Creator::start(self.options(source.clone(), own_tracker), output) {
             Ok(started) => started,
             Err(error) => return self.show_problem(Some(&format!("No thread can be started: {error}"))),
         };
@@ -215,17 +303,21 @@ impl CreateDialog {
         chooser.file().filter(|_| accepted)?.path()
     }
 
-    fn options(&self, path: PathBuf) -> CreateOptions {
+    fn options(&self, path: PathBuf, own_tracker: Vec<String>) -> CreateOptions {
         let imp = self.imp();
         let buffer = imp.trackers.buffer();
         let trackers = buffer.text(&buffer.start_iter(), &buffer.end_iter(), false);
+        let mut tiers = creation::tiers(&trackers);
+        if !own_tracker.is_empty() {
+            tiers.insert(0, own_tracker);
+        }
         let comment = imp.comment.text().trim().to_owned();
         let chosen = imp.piece_length.selected() as usize;
         CreateOptions {
             path,
             // The first choice is the automatic one.
             piece_length: chosen.checked_sub(1).and_then(|index| piece_lengths().nth(index)),
-            trackers: creation::tiers(&trackers),
+            trackers: tiers,
             comment: (!comment.is_empty()).then_some(comment),
             private: imp.private.is_active(),
             ..CreateOptions::default()
@@ -237,6 +329,8 @@ impl CreateDialog {
         if self.imp().creator.take().is_none() {
             return;
         }
+        // From now on a torrent needs the tracker.
+        self.imp().tries_tracker.set(false);
         if let Some(on_created) = self.imp().on_created.get() {
             on_created(AddTorrent {
                 metainfo,

@@ -9,18 +9,21 @@ use std::sync::Arc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use dtorrent::engine::api::{AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentDetails};
+use dtorrent::engine::api::{
+    AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentDetails, TrackerNodeStatus,
+};
 use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
 use gtk::{gio, glib};
 
+use super::create_dialog::CreateDialog;
 use super::details_pane::DetailsPane;
 use super::engine_link::{EngineLink, States};
 use super::store::KeyedStore;
 use super::template::set_text;
 use super::torrent_files::{self, Handed};
 use super::torrent_object::TorrentObject;
-use super::{torrent_list, words};
+use super::{torrent_list, tracker_words, words};
 
 /// How long a toast about a problem stays.
 const PROBLEM_SECONDS: u32 = 15;
@@ -50,6 +53,8 @@ mod imp {
         #[template_child]
         pub(crate) totals: TemplateChild<gtk::Label>,
         #[template_child]
+        pub(crate) tracker_state: TemplateChild<gtk::Label>,
+        #[template_child]
         pub(crate) separator: TemplateChild<gtk::Separator>,
         #[template_child]
         pub(crate) details: TemplateChild<DetailsPane>,
@@ -66,6 +71,10 @@ mod imp {
         pub(crate) toasts_about: RefCell<HashMap<InfoHash, adw::Toast>>,
         /// Where the chosen torrent stood, to choose its neighbour when it is removed.
         pub(crate) position: Cell<u32>,
+        /// How the tracker in this computer stands.
+        pub(crate) tracker: RefCell<Option<TrackerNodeStatus>>,
+        /// The dialog that makes torrents, while it is open: it wants to know of the tracker.
+        pub(crate) create_dialog: glib::WeakRef<CreateDialog>,
         /// Notifications that may still be shown by the desktop.
         pub(crate) notified: RefCell<Vec<String>>,
     }
@@ -204,6 +213,7 @@ impl MainWindow {
         let chosen = self.chosen().map(|torrent| torrent.summary());
         imp.details.set_summary(chosen.as_ref());
         self.show_totals(snapshot);
+        self.show_tracker(snapshot.tracker.as_ref());
         let any = !snapshot.torrents.is_empty();
         let page = if any { "list" } else { "empty" };
         if imp.stack.visible_child_name().as_deref() != Some(page) {
@@ -252,9 +262,39 @@ impl MainWindow {
             totals.push(format!("port {}", address.port()));
         }
         imp.totals.set_label(&totals.join(" · "));
-        let problem = snapshot.network_problem.as_deref().map(words::sentence);
-        set_text(&imp.network_problem, problem.as_deref().unwrap_or_default());
-        imp.network_bar.set_revealed(snapshot.network_problem.is_some());
+        let tracker = snapshot.tracker.as_ref();
+        let problems = [
+            snapshot.network_problem.as_deref(),
+            tracker.and_then(|tracker| tracker.problem.as_deref()),
+        ];
+        let problems: Vec<String> = problems.into_iter().flatten().map(words::sentence).collect();
+        set_text(&imp.network_problem, &problems.join("\n"));
+        imp.network_bar.set_revealed(!problems.is_empty());
+    }
+
+    /// Shows whether this computer is a tracker, and for whom.
+    fn show_tracker(&self, tracker: Option<&TrackerNodeStatus>) {
+        let imp = self.imp();
+        set_text(
+            &imp.tracker_state,
+            &tracker.map(tracker_words::summary).unwrap_or_default(),
+        );
+        let advice = tracker.filter(|tracker| tracker.is_reachable());
+        let advice = advice.map(|tracker| tracker_words::explanation(Some(tracker)));
+        if imp.tracker_state.tooltip_text().map(String::from) != advice {
+            imp.tracker_state.set_tooltip_text(advice.as_deref());
+        }
+        imp.tracker_state.set_visible(tracker.is_some());
+        if let Some(action) = self.lookup_action("tracker").and_downcast::<gio::SimpleAction>() {
+            action.set_state(&tracker.is_some().to_variant());
+        }
+        if imp.tracker.borrow().as_ref() == tracker {
+            return;
+        }
+        imp.tracker.replace(tracker.cloned());
+        if let Some(dialog) = imp.create_dialog.upgrade() {
+            dialog.show_tracker(tracker.cloned());
+        }
     }
 
     fn show_details(&self, details: Arc<TorrentDetails>) {

@@ -30,6 +30,7 @@ mod torrent_list;
 mod torrent_object;
 mod torrent_row;
 mod tracker_row;
+mod tracker_words;
 mod words;
 
 pub(crate) use application::{Application, Start};

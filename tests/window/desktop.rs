@@ -162,8 +162,20 @@ impl Desktop {
     /// Starts the program, with settings that keep to the desktop's folders, to open these torrents. It
     /// downloads `limit` KiB/s.
     pub fn start_program(&self, limit: u32, torrents: &[&Path]) -> Owned {
+        self.run_program(&self.set_limit(limit), torrents)
+    }
+
+    /// The same with more settings, and without torrents.
+    pub fn start_program_with(&self, settings: &str) -> Owned {
+        let config = self.set_limit(0);
+        let text = std::fs::read_to_string(&config).expect("it was just written") + settings;
+        std::fs::write(&config, text).expect("the home can be written");
+        self.run_program(&config, &[])
+    }
+
+    fn run_program(&self, config: &Path, torrents: &[&Path]) -> Owned {
         let mut program = self.command(PROGRAM);
-        program.arg("--config").arg(self.set_limit(limit)).args(torrents);
+        program.arg("--config").arg(config).args(torrents);
         Owned(program.spawn().expect("it was built with the test"))
     }
 

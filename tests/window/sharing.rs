@@ -1,9 +1,11 @@
 //! Sharing a file: from the dialog to a peer that has it all.
 
 use std::fs;
+use std::net::{TcpListener, UdpSocket};
 use std::process::Stdio;
 use std::sync::atomic::AtomicBool;
 
+use dtorrent::config::Config;
 use dtorrent::create::{self, CreateOptions};
 use dtorrent::metainfo::Metainfo;
 
@@ -81,6 +83,111 @@ fn a_file_is_shared_at_once() {
     assert!(leech.wait().success());
     assert!(fs::read(desktop.path("leech/talk.ogg")).unwrap() == data);
 
+    eyes.action("window.close");
+    assert!(program.wait().success());
+}
+
+/// A loopback port that is free for both protocols.
+fn free_port() -> u16 {
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tcp.local_addr().unwrap();
+    assert!(
+        UdpSocket::bind(address).is_ok(),
+        "the system gave a port that is in use"
+    );
+    address.port()
+}
+
+#[test]
+fn a_file_is_shared_with_no_tracker_but_this_computer() {
+    let desktop = Desktop::start();
+    let film = desktop.path("home/film.mkv");
+    let data = fill(&film, 2_000_003);
+    let port = free_port();
+    // A loopback address is never found out: it must be asked for.
+    let settings = format!("[tracker]\naddress = \"127.0.0.1:{port}\" # for this test\n");
+    let mut program = desktop.start_program_with(&settings);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+
+    eyes.wait_for("No Torrents Yet");
+    eyes.action("win.create");
+    eyes.wait_for("Others need nothing but the torrent file");
+    eyes.press("This Computer Is the Tracker");
+    eyes.wait_for(&format!("Others reach it at 127.0.0.1:{port}."));
+    eyes.wait_for("Only programs on this computer reach 127.0.0.1.");
+    assert_eq!(eyes.nameless(), [""; 0], "buttons without a name");
+    eyes.press("File…");
+    desktop.keyboard("Choose a File to Share", "type", &film.display().to_string());
+    eyes.press("Choose");
+    eyes.wait_for("film.mkv");
+    eyes.press("Create…");
+    eyes.press("Save");
+    eyes.wait_for("Seeding · 1.9 MiB (100 %)");
+    eyes.wait_for("Tracker for this computer alone · 1 peer");
+
+    let torrent = desktop.path("home/film.mkv.torrent");
+    let metainfo = Metainfo::parse(&fs::read(&torrent).unwrap()).unwrap();
+    let urls = ["http", "udp"].map(|scheme| format!("{scheme}://127.0.0.1:{port}/announce"));
+    assert_eq!(metainfo.tiers, [urls]);
+    // The next start is a tracker as well, and the settings kept their comments.
+    let written = fs::read_to_string(desktop.path("config.toml")).unwrap();
+    assert!(written.contains("# for this test"), "{written}");
+    assert!(Config::load(&desktop.path("config.toml")).unwrap().tracker.node);
+
+    let mut leech = desktop.command("aria2c");
+    leech
+        .args([
+            "--no-conf",
+            "--quiet",
+            "--disable-ipv6",
+            "--enable-dht=false",
+            "--seed-time=0",
+        ])
+        .args([
+            "--bt-enable-lpd=false",
+            "--enable-peer-exchange=false",
+            "--listen-port=20000-60000",
+        ])
+        .arg(format!("--dir={}", desktop.path("leech").display()))
+        .arg(&torrent)
+        .stdin(Stdio::null());
+    let mut leech = Owned(leech.spawn().expect("aria2 is installed"));
+    assert!(leech.wait().success());
+    assert!(fs::read(desktop.path("leech/film.mkv")).unwrap() == data);
+
+    // The check mark of the menu ends it.
+    eyes.action("win.tracker");
+    eyes.wait("the tracker's end", |eyes| {
+        let labels = eyes.labels();
+        (!labels.iter().any(|label| label.starts_with("Tracker for"))).then_some(())
+    });
+    assert!(!Config::load(&desktop.path("config.toml")).unwrap().tracker.node);
+    eyes.action("window.close");
+    assert!(program.wait().success());
+}
+
+#[test]
+fn a_tracker_that_cannot_run_says_why() {
+    let desktop = Desktop::start();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let settings = format!("[tracker]\naddress = \"{address}\"\n");
+    let mut program = desktop.start_program_with(&settings);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+    eyes.wait_for("No Torrents Yet");
+    eyes.action("win.create");
+    eyes.press("This Computer Is the Tracker");
+    eyes.wait_for(&format!(
+        "Port {} of this computer cannot be used",
+        address.port()
+    ));
+    // Who changes his mind leaves nothing behind.
+    eyes.press("Cancel");
+    eyes.wait("the tracker's end", |eyes| {
+        let labels = eyes.labels();
+        (!labels.iter().any(|label| label.contains("racker:"))).then_some(())
+    });
+    assert!(!Config::load(&desktop.path("config.toml")).unwrap().tracker.node);
     eyes.action("window.close");
     assert!(program.wait().success());
 }

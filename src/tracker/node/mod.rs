@@ -8,6 +8,7 @@
 //! Without a key the node is a ring of its own, or of nodes on this machine; with one it may join another ring.
 
 mod named;
+mod own;
 mod places;
 pub mod status;
 
@@ -21,6 +22,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 pub(crate) use self::named::Named;
+use self::own::OwnEntries;
+pub use self::own::OwnTorrents;
 pub use self::places::{PlaceError, Places};
 use self::status::{RingMember, RingPlace, TrackerNodeState, TrackerNodeStatus};
 use crate::config::TrackerNodeConfig;
@@ -78,8 +81,8 @@ enum NodeError {
     #[error(transparent)]
     Bind(#[from] SocketError),
     #[error(
-        "tracker.join names {0}, which is on another computer, and there is no tracker.key: only who has the key of \
-         a ring can join it"
+        "the node {0} in tracker.join is on another computer, and there is no tracker.key: only who has the key of a \
+         ring can join it"
     )]
     JoinWithoutKey(SocketAddr),
     #[error(
@@ -98,6 +101,8 @@ enum NodeError {
 pub enum NodeCommand {
     /// Be this node from now on, or none.
     Configure(Option<Box<NodeSetup>>),
+    /// What the client shares through its own tracker.
+    Share(OwnTorrents),
     /// Leave and end.
     Stop,
 }
@@ -123,6 +128,7 @@ impl NodeHandle {
             running: None,
             next_try: Instant::now(),
             told: None,
+            own: OwnTorrents::default(),
         };
         let thread = thread::Builder::new()
             .name("tracker node".to_owned())
@@ -155,6 +161,7 @@ struct Keeper {
     running: Option<Running>,
     next_try: Instant,
     told: Option<TrackerNodeStatus>,
+    own: OwnTorrents,
 }
 
 impl Keeper {
@@ -162,6 +169,13 @@ impl Keeper {
         loop {
             match self.commands.recv_timeout(TICK) {
                 Ok(NodeCommand::Configure(wanted)) => self.configure(wanted.map(|wanted| *wanted)),
+                Ok(NodeCommand::Share(own)) => {
+                    self.own = own;
+                    if let Some(running) = &mut self.running {
+                        running.entries.hurry();
+                        running.enter(&self.own);
+                    }
+                }
                 Ok(NodeCommand::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => self.tick(),
             }
@@ -196,9 +210,10 @@ impl Keeper {
                 .statuses
                 .send(Some(TrackerNodeStatus::new(TrackerNodeState::Starting)));
         }
-        // Any command means another node or none.
+        // Any command may mean another node or none.
         match Running::start(setup, &|| !self.commands.is_empty()) {
-            Ok(running) => {
+            Ok(mut running) => {
+                running.enter(&self.own);
                 log::info!("this computer is a tracker: {}", running.places.urls.join(", "));
                 if let Some(advice) = &running.places.advice {
                     log::warn!("{advice}");
@@ -227,6 +242,7 @@ impl Keeper {
             return;
         };
         if running.tick(setup) {
+            running.enter(&self.own);
             let status = running.status();
             self.tell(Some(status));
         } else {
@@ -259,6 +275,7 @@ struct Running {
     problem: Option<String>,
     node: RingNode,
     server: TrackerServer,
+    entries: OwnEntries,
     ticks: u32,
 }
 
@@ -299,6 +316,7 @@ impl Running {
                 problem: None,
                 node,
                 server,
+                entries: OwnEntries::default(),
                 ticks: 0,
             }),
             Err(error) => {
@@ -331,6 +349,14 @@ impl Running {
             }
         }
         true
+    }
+
+    /// Enters the client itself, where its own announces would not say how others reach it.
+    fn enter(&mut self, own: &OwnTorrents) {
+        if let Some(outside) = &self.places.outside {
+            self.entries
+                .tick(Instant::now(), outside, own, &*self.node.tracker());
+        }
     }
 
     fn status(&self) -> TrackerNodeStatus {

@@ -27,7 +27,9 @@ const TENTATIVE: u8 = 0x40;
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     /// It cannot be an address.
-    #[error("tracker.address is {0:?}; it takes an IP address or a name, with or without a port, or nothing")]
+    #[error(
+        "the address of the tracker, {0:?} in tracker.address, is none: it takes an IP address or a name, with or without a port, or nothing"
+    )]
     BadAddress(String),
     /// The interface or address that everything is bound to.
     #[error(transparent)]
@@ -53,6 +55,8 @@ pub struct Places {
     pub advice: Option<String>,
     /// By which address others reach this computer, the best one.
     pub address: Option<IpAddr>,
+    /// What others know this computer by, if that is none of its own addresses.
+    pub(super) outside: Option<Host>,
 }
 
 impl Places {
@@ -104,7 +108,11 @@ impl Places {
             (Host::Name(_), Some(bound)) => bound.first().copied(),
             (Host::Name(_), None) => detect("").ok().and_then(|found| found.first().copied()),
         };
-        Self::new(at_port(&listen, port), &[(named.host, named_port)], port, address)
+        let outside = Some(named.host.clone());
+        Self {
+            outside,
+            ..Self::new(at_port(&listen, port), &[(named.host, named_port)], port, address)
+        }
     }
 
     fn new(listen: Vec<SocketAddr>, hosts: &[(Host, u16)], port: u16, address: Option<IpAddr>) -> Self {
@@ -129,6 +137,7 @@ impl Places {
             reach,
             advice: advice(reach, hosts, port),
             address,
+            outside: None,
         }
     }
 }
@@ -266,8 +275,8 @@ fn advice(reach: Reach, hosts: &[(Host, u16)], port: u16) -> Option<String> {
     let names: Vec<String> = hosts.iter().map(|(host, _)| host.to_string()).collect();
     let names = names.join(" and ");
     let forward = format!(
-        "let the router forward the TCP and UDP port {port} to this computer, and name the router's outside address \
-         in tracker.address"
+        "let the router forward the TCP and UDP port {port}, and the TCP port on which peers come, to this computer, \
+         and name the router's outside address in the settings (tracker.address)"
     );
     let private_v4 = hosts.iter().find_map(|(host, _)| match host {
         Host::Ip(ip) if ip.is_ipv4() && reach_of(*ip) == Reach::LocalNetwork => Some(*ip),

@@ -1,6 +1,7 @@
 //! The node as its owner sees it, over the loopback.
 
 use super::*;
+use crate::id::InfoHash;
 use crate::tracker::http::decode_announce;
 
 /// Longer than anything takes on a busy machine.
@@ -24,6 +25,10 @@ impl Node {
     }
 
     fn configure(&self, change: impl FnOnce(&mut TrackerNodeConfig)) {
+        self.configure_bound("", change);
+    }
+
+    fn configure_bound(&self, bind: &str, change: impl FnOnce(&mut TrackerNodeConfig)) {
         let mut config = TrackerNodeConfig {
             node: true,
             ..TrackerNodeConfig::default()
@@ -31,7 +36,7 @@ impl Node {
         change(&mut config);
         let setup = NodeSetup {
             config,
-            bind: String::new(),
+            bind: bind.to_owned(),
             state: self.folder.path().join("tracker"),
         };
         self.send(NodeCommand::Configure(Some(Box::new(setup))));
@@ -76,6 +81,10 @@ fn free_port() -> u16 {
 
 /// Announces a leecher with this port over HTTP; how many others there are.
 fn announce(url: &str, port: u16) -> Option<usize> {
+    Some(peers(url, port)?.len())
+}
+
+fn peers(url: &str, port: u16) -> Option<Vec<SocketAddr>> {
     let hash = "%01".repeat(20);
     let url = format!(
         "{url}?info_hash={hash}&peer_id={}&port={port}&left=1&compact=1",
@@ -83,7 +92,7 @@ fn announce(url: &str, port: u16) -> Option<usize> {
     );
     let agent = ureq::Agent::new_with_config(ureq::Agent::config_builder().proxy(None).build());
     let body = agent.get(&url).call().ok()?.body_mut().read_to_vec().ok()?;
-    Some(decode_announce(&body).ok()?.peers.len())
+    Some(decode_announce(&body).ok()?.peers)
 }
 
 #[test]
@@ -161,4 +170,32 @@ fn nodes_elsewhere_need_a_key_and_those_here_do_not() {
     });
     let place = node.wait(|status| status?.ring.filter(|ring| ring.serving && ring.copies == 2));
     assert_eq!(place.behind, [ring]);
+}
+
+#[test]
+fn behind_a_router_the_client_is_entered_under_the_address_outside() {
+    let node = Node::new();
+    let port = free_port();
+    let url = format!("http://127.0.0.1:{port}/announce");
+    let share = |torrents: Vec<(InfoHash, bool)>| {
+        node.send(NodeCommand::Share(OwnTorrents { port: 6881, torrents }));
+    };
+    share(vec![(InfoHash::new([1; 20]), true)]);
+    node.configure_bound("127.0.0.1", |config| {
+        config.port = port;
+        config.address = "203.0.113.5".to_owned();
+    });
+    let status = node.wait_running();
+    assert_eq!(status.urls[0], format!("http://203.0.113.5:{port}/announce"));
+    let outside: SocketAddr = ([203, 0, 113, 5], 6881).into();
+    let wait_for = |expected: &[SocketAddr]| {
+        let until = Instant::now() + PATIENCE;
+        while peers(&url, 1).as_deref() != Some(expected) {
+            assert!(Instant::now() < until, "{:?} is not {expected:?}", peers(&url, 1));
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait_for(&[outside]);
+    share(Vec::new());
+    wait_for(&[]);
 }
