@@ -4,8 +4,10 @@
 //! looks at some arcs and halves the largest. The other remedy, several ids for each server, would put two copies of
 //! a swarm on one machine unless that is prevented, and balances no better (32 ids each: 1.31 times the mean).
 
+use std::collections::BTreeSet;
+
 use super::contact::Contact;
-use super::interval::{advance, clockwise, half};
+use super::interval::{advance, between, clockwise, half};
 use super::view::Neighbour;
 use crate::id::RingId;
 
@@ -19,8 +21,11 @@ pub struct Placement {
     to_ask: usize,
     /// Answers or failures that are still to come.
     to_come: usize,
-    /// Where the largest arc seen begins, and how long it is; nothing for the whole circle of a node alone.
-    largest: Option<(RingId, Option<RingId>)>,
+    /// The arcs that were seen, from the node before to the one that ends it; from a node to itself for the whole
+    /// circle of a node alone.
+    arcs: Vec<(RingId, RingId)>,
+    /// All nodes that were seen. Lists are a little late, so one answer may leave out a node that another names.
+    nodes: BTreeSet<RingId>,
 }
 
 impl Default for Placement {
@@ -28,7 +33,8 @@ impl Default for Placement {
         Self {
             to_ask: PROBES,
             to_come: PROBES,
-            largest: None,
+            arcs: Vec::new(),
+            nodes: BTreeSet::new(),
         }
     }
 }
@@ -44,19 +50,28 @@ impl Placement {
     pub fn on_found(&mut self, before: Contact, owners: &[Neighbour]) {
         self.to_come = self.to_come.saturating_sub(1);
         let mut from = before.id;
+        self.nodes.insert(from);
         for owner in owners {
             let upto = owner.contact.id;
-            let length = (from != upto).then(|| clockwise(from, upto));
-            let is_larger = match (self.largest, length) {
-                (None, _) | (Some(_), None) => true,
-                (Some((_, None)), Some(_)) => false,
-                (Some((_, Some(largest))), Some(length)) => length > largest,
-            };
-            if is_larger {
-                self.largest = Some((from, length));
-            }
+            self.arcs.push((from, upto));
+            self.nodes.insert(upto);
             from = upto;
         }
+    }
+
+    /// Where the largest arc begins, and how long it is; no length for the whole circle.
+    fn largest(&self) -> Option<(RingId, Option<RingId>)> {
+        let parts = self.arcs.iter().flat_map(|&(from, upto)| {
+            let mut within: Vec<RingId> = self.nodes.iter().copied().collect();
+            within.retain(|&node| between(from, node, upto));
+            within.sort_by_key(|&node| clockwise(from, node));
+            let begins: Vec<RingId> = std::iter::once(from).chain(within.iter().copied()).collect();
+            let ends: Vec<RingId> = within.into_iter().chain([upto]).collect();
+            begins.into_iter().zip(ends)
+        });
+        let lengths = parts.map(|(from, upto)| (from, (from != upto).then(|| clockwise(from, upto))));
+        // The whole circle is larger than any number says.
+        lengths.max_by_key(|&(_, length)| (length.is_none(), length))
     }
 
     /// A point was not found.
@@ -71,13 +86,13 @@ impl Placement {
 
     /// Whether any arc was seen.
     pub fn has_seen_ring(&self) -> bool {
-        self.largest.is_some()
+        !self.arcs.is_empty()
     }
 
     /// The middle of the largest arc, give or take a 64th of it, so that two nodes which choose at the same moment
     /// do not take the same id. Any point when no arc was seen.
     pub fn choose(&self, rng: &mut fastrand::Rng) -> RingId {
-        let Some((from, length)) = self.largest else {
+        let Some((from, length)) = self.largest() else {
             return RingId::random(rng);
         };
         let whole = RingId::new([0xff; 20]);
@@ -176,6 +191,36 @@ mod tests {
             let away = away.min(clockwise(away, RingId::new([0; 20])));
             assert!(away.as_bytes()[0] <= 4, "{away}");
         }
+    }
+
+    #[test]
+    fn a_node_that_one_answer_leaves_out_counts_if_another_names_it() {
+        let at = |first: u8| {
+            let mut id = [0; 20];
+            id[0] = first;
+            neighbour(RingId::new(id))
+        };
+        // 0 and 128, and 64 between them, of which only the second answer knows.
+        let late = [at(128), at(0)];
+        let early = [at(64), at(128)];
+        let mut placement = Placement::default();
+        placement.on_found(at(0).contact, &late);
+        assert_eq!(
+            placement.largest().map(|(from, _)| from),
+            Some(at(128).contact.id)
+        );
+        placement.on_found(at(0).contact, &early);
+        let (from, length) = placement.largest().expect("an arc");
+        assert_eq!(
+            (from, length.map(|length| length.as_bytes()[0])),
+            (at(128).contact.id, Some(128))
+        );
+        // And not the half that is taken, if that one is the largest by the late answer.
+        let mut placement = Placement::default();
+        placement.on_found(at(0).contact, &[at(200)]);
+        placement.on_found(at(100).contact, &[at(200)]);
+        let length = placement.largest().and_then(|(_, length)| length);
+        assert_eq!(length.map(|length| length.as_bytes()[0]), Some(100));
     }
 
     #[test]

@@ -28,12 +28,19 @@ fn start(state: &Path, join: &[SocketAddr]) -> RingNode {
     RingNode::start(&config, sockets, STORE, &|| false).unwrap()
 }
 
-/// Waits until all of them are one ring.
+/// Waits until all of them are one ring and know the nodes behind them.
 fn wait_for_ring(nodes: &[RingNode]) {
     let until = Instant::now() + PATIENCE;
-    let others = nodes.len() - 1;
+    let mut order: Vec<RingId> = nodes.iter().map(|node| node.me().id).collect();
+    order.sort();
+    let behind = |id: RingId| {
+        let place = order.iter().position(|&other| other == id).unwrap_or_default();
+        let around = order.iter().cycle().skip(place + 1).copied();
+        around.take((order.len() - 1).min(4)).collect::<Vec<_>>()
+    };
     let is_whole = |status: &RingStatus| {
-        status.stage == Stage::Member && status.serving && status.succ.len() == others.min(4)
+        let succ: Vec<RingId> = status.succ.iter().map(|node| node.contact.id).collect();
+        status.stage == Stage::Member && status.serving && succ == behind(status.me.id)
     };
     while !nodes
         .iter()
