@@ -1,8 +1,9 @@
 //! `--tracker-node`: a file goes from one computer to others with no tracker but the client itself.
 
 use std::fs;
-use std::net::{SocketAddrV4, TcpStream};
-use std::path::PathBuf;
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Duration;
 
 use dtorrent::metainfo::Metainfo;
@@ -60,7 +61,7 @@ fn a_file_is_shared_with_no_other_tracker() {
         [own, vec!["http://127.0.0.1:1/announce".to_owned()]]
     );
 
-    let seed = Cli::seed(&stage, "seed", &[torrent.clone()], &dir("seed")).flag(&option(tracker));
+    let seed = Cli::seed(&stage, "seed", slice::from_ref(&torrent), &dir("seed")).flag(&option(tracker));
     let mut seed = seed.start(&stage);
     wait_for("the tracker's addresses", LIMIT, || {
         seed.assert_running();
@@ -80,7 +81,7 @@ fn a_file_is_shared_with_no_other_tracker() {
     };
     let mut aria2 = Aria2::start(&stage, &[with(&http, "http")], &dir("aria2"), true);
     let by_udp = with(&udp, "udp");
-    let mut libtorrent = Libtorrent::start(&stage, &[by_udp.clone()], &dir("libtorrent"), true);
+    let mut libtorrent = Libtorrent::start(&stage, slice::from_ref(&by_udp), &dir("libtorrent"), true);
     let mut ours = Cli::download(&stage, "ours", &[torrent], &dir("ours")).start(&stage);
     let mut ours_by_udp = Cli::download(&stage, "ours-udp", &[by_udp], &dir("ours-udp")).start(&stage);
     aria2.wait_finished(LIMIT);
@@ -96,7 +97,7 @@ fn a_file_is_shared_with_no_other_tracker() {
 }
 
 /// A torrent of the file with this one tracker.
-fn create(stage: &Stage, film: &std::path::Path, name: &str, tracker: &str) -> PathBuf {
+fn create(stage: &Stage, film: &Path, name: &str, tracker: &str) -> PathBuf {
     let torrent = stage.path(&format!("{name}.torrent"));
     let arguments = ["create", film.to_str().unwrap(), "-o", torrent.to_str().unwrap()];
     let made = cli::run(&[&arguments[..], &["--tracker", tracker]].concat());
@@ -111,7 +112,7 @@ fn an_edit_of_the_settings_switches_it_on_and_off() {
     let content = Content::file("film.mkv", 100_000, 1 << 15, 6);
     content.write(&stage.folder("seed"));
     let torrent = content.torrent(&stage, &[format!("http://{address}/announce")]);
-    let seed = Cli::seed(&stage, "seed", &[torrent.clone()], &stage.folder("seed"));
+    let seed = Cli::seed(&stage, "seed", slice::from_ref(&torrent), &stage.folder("seed"));
     let mut process = seed.start(&stage);
     wait_for("the seed", LIMIT, || {
         process.assert_running();
@@ -141,7 +142,7 @@ fn an_edit_of_the_settings_switches_it_on_and_off() {
 fn what_stands_in_the_way_is_told() {
     let stage = Stage::new();
     let address = fresh_address();
-    let taken = std::net::TcpListener::bind(address).unwrap();
+    let taken = TcpListener::bind(address).unwrap();
     let content = Content::file("film.mkv", 100_000, 1 << 15, 7);
     content.write(&stage.folder("seed"));
     let torrent = content.torrent(&stage, &["http://127.0.0.1:1/announce".to_owned()]);

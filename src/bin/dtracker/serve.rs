@@ -111,7 +111,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         is_stopped.get()
     };
     let mut node = match Node::start(&config.ring, store_settings(&config), &look) {
-        Err(_) if is_stopped.get() => return Ok(logger.stop()),
+        Err(_) if is_stopped.get() => {
+            logger.stop();
+            return Ok(());
+        }
         node => node?,
     };
     let server = TrackerServer::start(node.tracker(), rules, &config.http, &config.udp)?;

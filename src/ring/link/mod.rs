@@ -171,20 +171,11 @@ impl Links {
     /// # Errors
     /// Without a ring key, if an address is not on the loopback; or if the system refuses something.
     pub fn start(setup: Setup, service: Arc<dyn Service>) -> Result<Self, StartError> {
-        let Setup {
-            me,
-            node_key,
-            ring_key,
-            known,
-            listener,
-            sockets,
-            settings,
-        } = setup;
-        let local = listener.as_ref().map(TcpListener::local_addr).transpose()?;
-        if ring_key.is_none() {
+        let local = setup.listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        if setup.ring_key.is_none() {
             let outside = local
                 .into_iter()
-                .chain([me.addr])
+                .chain([setup.me.addr])
                 .find(|addr| !addr.ip().to_canonical().is_loopback());
             if let Some(addr) = outside {
                 return Err(StartError::NoKey { addr });
@@ -193,16 +184,8 @@ impl Links {
                 log::warn!("there is no ring key: this node talks to nodes on this machine only");
             }
         }
-        let shared = Arc::new(Shared::new(
-            me,
-            listener.is_none(),
-            node_key,
-            ring_key,
-            known,
-            sockets,
-            settings,
-            service,
-        ));
+        let (shared, listener) = Shared::new(setup, service);
+        let shared = Arc::new(shared);
         let waker = Arc::new(Waker::new()?);
         if let (Some(listener), Some(local)) = (listener, local) {
             listener.set_nonblocking(true)?;

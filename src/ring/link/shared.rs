@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Shutdown, TcpStream};
+use std::net::{IpAddr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,7 +15,7 @@ use super::keys::{NodeKey, RingKey};
 use super::known::KnownNodes;
 use super::neighbour::{Flushed, Neighbour};
 use super::service::Service;
-use super::{LinkSettings, calls};
+use super::{LinkSettings, Setup, calls};
 use crate::id::RingId;
 use crate::net::sockets::SocketFactory;
 use crate::ring::contact::Contact;
@@ -49,19 +49,20 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(
-        me: Contact,
-        is_visitor: bool,
-        node_key: NodeKey,
-        ring_key: Option<RingKey>,
-        known: KnownNodes,
-        sockets: Arc<SocketFactory>,
-        settings: LinkSettings,
-        service: Arc<dyn Service>,
-    ) -> Self {
-        Self {
+    /// Takes what there is, and gives back the listener, which one thread owns. Who has none is a visitor.
+    pub(super) fn new(setup: Setup, service: Arc<dyn Service>) -> (Self, Option<TcpListener>) {
+        let Setup {
             me,
-            is_visitor,
+            node_key,
+            ring_key,
+            known,
+            listener,
+            sockets,
+            settings,
+        } = setup;
+        let shared = Self {
+            me,
+            is_visitor: listener.is_none(),
             node_key,
             ring_key,
             known,
@@ -76,7 +77,8 @@ impl Shared {
             is_stopping: AtomicBool::new(false),
             neighbours: Mutex::default(),
             complaints: Mutex::default(),
-        }
+        };
+        (shared, listener)
     }
 
     pub(super) fn keys(&self) -> Keys<'_> {
