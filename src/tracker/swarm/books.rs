@@ -69,6 +69,8 @@ impl Books {
         if let Some(after) = after {
             *self.stats.of_state(after.state()) += 1;
         }
+        self.ranges
+            .peer_changed(range, before.map(Value::state), after.map(Value::state));
         if let Some(digest) = self.ranges.digest_mut(range, bucket_of(&info_hash)) {
             let place = digest::place_hash(digest::swarm_hash(&info_hash), place);
             if let Some(before) = before {
@@ -105,8 +107,6 @@ impl Books {
         for state in [PeerState::Leech, PeerState::Seed, PeerState::Stopped] {
             *self.stats.of_state(state) -= swarm.count(state) as usize;
         }
-        if let Some(digest) = self.ranges.digest_mut(swarm.range, bucket_of(&swarm.info_hash)) {
-            digest.remove_all(swarm.digest());
-        }
+        self.ranges.swarm_went(swarm);
     }
 }

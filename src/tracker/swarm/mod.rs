@@ -41,7 +41,7 @@ mod version;
 
 pub use books::Stats;
 pub use digest::BucketDigest;
-pub use ranges::Held;
+pub use ranges::{Held, RangeCounts};
 pub use record::{Downloads, Families, Forgotten, PeerAnnounce, PeerState, Record, Seconds, canonical};
 pub use shard::{Announced, Full, Settings, Shard};
 pub use version::{HybridClock, Version};

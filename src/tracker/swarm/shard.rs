@@ -8,7 +8,7 @@ use super::digest::BucketDigest;
 use super::entry::{Ends, Entry, Place, Value};
 use super::one::Swarm;
 use super::peers::{Merged, Peers};
-use super::ranges::Held;
+use super::ranges::{Held, RangeCounts};
 use super::record::{Downloads, Families, Forgotten, PeerAnnounce, PeerState, Record, Seconds};
 use super::table::Table;
 use super::version::Version;
@@ -312,6 +312,11 @@ impl Shard {
         self.books.ranges.digest(range, bucket)
     }
 
+    /// How many swarms and peers are in the range with this index in [`Self::set_ranges`].
+    pub fn range_counts(&self, range: usize) -> RangeCounts {
+        self.books.ranges.counts(range)
+    }
+
     /// The fingerprints of the swarms in one bucket of a range, in no order. Reads the bucket.
     pub fn swarm_digests(&self, range: usize, bucket: u8) -> impl Iterator<Item = (InfoHash, u64)> + '_ {
         let inside =
@@ -370,6 +375,7 @@ impl Shard {
     fn merge(&mut self, info_hash: InfoHash, place: Place, value: Value, ends: Ends) -> (usize, Merged) {
         let position = self.table.find(&info_hash).unwrap_or_else(|| {
             let range = self.books.ranges.of(info_hash);
+            self.books.ranges.swarm_came(range);
             self.table.push(Swarm::new(info_hash, range))
         });
         let (swarm, secret) = self.table.at(position);

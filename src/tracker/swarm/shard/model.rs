@@ -214,6 +214,22 @@ impl Model {
         digest
     }
 
+    pub(super) fn range_counts(&self, range: usize) -> RangeCounts {
+        let mut counts = RangeCounts::default();
+        let Some(held) = self.ranges.get(range) else {
+            return counts;
+        };
+        for info_hash in self.swarms() {
+            if held.arc.contains(info_hash.into()) {
+                let of_swarm = self.counts(&info_hash);
+                counts.swarms += 1;
+                counts.seeds += of_swarm.seeds as usize;
+                counts.leechers += of_swarm.leechers as usize;
+            }
+        }
+        counts
+    }
+
     pub(super) fn records(&self, now: Seconds, info_hash: &InfoHash) -> Vec<Record> {
         let of_it = self.entries.iter().filter(|&(&(hash, _), _)| hash == *info_hash);
         let record = |(&(info_hash, peer), entry): (&(InfoHash, SocketAddr), &Entry)| Record {

@@ -271,6 +271,10 @@ impl Pair {
             downloads.sort_by_key(|downloads| downloads.node);
             assert_eq!(downloads, self.model.downloads(info_hash));
         }
+        for range in 0..3 {
+            let counts = self.shard.range_counts(range);
+            assert_eq!(counts, self.model.range_counts(range), "range {range}");
+        }
         for (range, bucket) in (0..3).flat_map(|range| BUCKETS.map(|bucket| (range, bucket))) {
             let digest = self.shard.digest(range, bucket);
             assert_eq!(
