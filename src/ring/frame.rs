@@ -28,10 +28,12 @@ pub mod kind {
     pub const GOODBYE: u8 = 0x01;
     /// The Chord machine: `0x10..0x40`.
     pub const CHORD: u8 = 0x10;
-    /// Swarms, their copies and their movement: `0x40..0x80`. What is above is free.
+    /// Swarms, their copies and their movement: `0x40..0x80`.
     pub const DATA: u8 = 0x40;
+    /// What a node says about itself, for people: `0x80..0x90`. What is above is free.
+    pub const BULLETIN: u8 = 0x80;
     /// The first kind that belongs to nobody.
-    pub const FREE: u8 = 0x80;
+    pub const FREE: u8 = 0x90;
 }
 
 /// Why bytes are no frames.

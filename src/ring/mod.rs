@@ -4,6 +4,8 @@
 //! its info-hash; it lives on the successor of that key and on the two nodes after it, so that any two servers may
 //! die at once.
 
+pub mod board;
+pub mod bulletin;
 pub mod chord;
 pub mod codec;
 pub mod contact;
@@ -16,6 +18,7 @@ pub mod list;
 pub mod lookup;
 pub mod members;
 pub mod node;
+pub mod picture;
 pub mod placement;
 pub mod replica;
 pub mod server;

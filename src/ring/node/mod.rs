@@ -29,7 +29,7 @@ mod requests;
 mod routing;
 mod stabilize;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use self::requests::{Purpose, Requests};
@@ -201,6 +201,11 @@ impl Node {
     /// The nodes that were once in the ring.
     pub fn members(&self) -> &Members {
         &self.members
+    }
+
+    /// How many nodes it has shortcuts to.
+    pub fn fingers(&self) -> usize {
+        self.fingers.iter().collect::<BTreeSet<_>>().len()
     }
 
     /// How often a node did not answer in time and was held for dead.

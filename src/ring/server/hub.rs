@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,15 +10,18 @@ use crossbeam_channel::Sender;
 
 use super::questions::Questions;
 use super::ring_thread::RingEvent;
+use crate::ring::bulletin::{Bulletin, NodeCounters};
 use crate::ring::chord::ChordMessage;
 use crate::ring::codec::DecodeError;
 use crate::ring::contact::Contact;
 use crate::ring::data::{Addressee, DataMessage};
 use crate::ring::frame::{Frame, Frames, kind};
 use crate::ring::link::{Ending, FrameHandler, Post, Service};
+use crate::ring::picture::Picture;
 use crate::ring::replica::keeper::Keeper;
 use crate::ring::replica::outbox::{Now, Origin, Outbox, Reply};
 use crate::ring::replica::router::{Action, Question};
+use crate::tracker::server::seam::Totals;
 use crate::tracker::swarm::{SHARDS, Settings, shard_of};
 
 /// Everything of a node but its ring thread and its links.
@@ -27,6 +31,10 @@ pub(super) struct Hub {
     keepers: Vec<Mutex<Keeper>>,
     questions: Mutex<Questions>,
     events: Sender<RingEvent>,
+    /// Answered by the faces since the start: announces, scrapes.
+    requests: [AtomicU64; 2],
+    /// Guards the ring as it was shown last for the moment in which it is copied or replaced.
+    picture: Mutex<Option<Arc<Picture>>>,
     started: Instant,
     started_unix_ms: u64,
 }
@@ -59,6 +67,8 @@ impl Hub {
             keepers: keepers.collect(),
             questions: Mutex::new(Questions::new(me, fastrand::u64(..))),
             events,
+            requests: Default::default(),
+            picture: Mutex::new(None),
             started,
             started_unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
         }
@@ -85,6 +95,50 @@ impl Hub {
 
     pub(super) fn questions(&self) -> MutexGuard<'_, Questions> {
         self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the faces have answered since the start.
+    pub(super) fn note_requests(&self, announces: u64, scrapes: u64) {
+        self.requests[0].store(announces, Ordering::Relaxed);
+        self.requests[1].store(scrapes, Ordering::Relaxed);
+    }
+
+    /// The ring as it was shown last.
+    pub(super) fn picture(&self) -> Option<Arc<Picture>> {
+        self.picture
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub(super) fn show(&self, picture: Picture) {
+        *self.picture.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(picture));
+    }
+
+    /// Fills in what the ring thread does not know of itself.
+    pub(super) fn complete(&self, bulletin: &mut Bulletin) {
+        let mut repairs = 0;
+        let (mut owned, mut held) = (Totals::default(), Totals::default());
+        for shard in 0..SHARDS {
+            let keeper = self.keeper(shard);
+            let (mine, all) = (keeper.owned(), keeper.stats());
+            repairs += keeper.repairs();
+            drop(keeper);
+            owned.add(mine.swarms, mine.seeds, mine.leechers);
+            held.add(all.swarms, all.seeds, all.leechers);
+        }
+        *bulletin = Bulletin {
+            owned,
+            held,
+            announces: self.requests[0].load(Ordering::Relaxed),
+            scrapes: self.requests[1].load(Ordering::Relaxed),
+            uptime: self.started.elapsed(),
+            counters: NodeCounters {
+                repairs,
+                ..bulletin.counters
+            },
+            ..bulletin.clone()
+        };
     }
 
     /// Tells the ring thread. It ends before everything that tells it something.
@@ -193,6 +247,11 @@ impl Hub {
             if let Some(message) = ChordMessage::decode(frame.kind, frame.body)? {
                 self.tell(RingEvent::Chord(*from, message));
             }
+            return Ok(());
+        }
+        if frame.kind == kind::BULLETIN {
+            let bulletin = Box::new(Bulletin::decode(frame.body)?);
+            self.tell(RingEvent::Bulletin(*from, bulletin, frame.body.into()));
             return Ok(());
         }
         let Some(message) = DataMessage::decode(frame.kind, frame.body)? else {

@@ -1,5 +1,7 @@
 //! The thread that owns Chord and the custody of a node, and gives everything its ticks. Layer 3.
 
+mod bulletins;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,9 +9,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use self::bulletins::Clocks;
 use super::hub::{self, Hub};
 use super::status::RingStatus;
 use crate::id::RingId;
+use crate::ring::board::Board;
+use crate::ring::bulletin::Bulletin;
 use crate::ring::chord::ChordMessage;
 use crate::ring::contact::Contact;
 use crate::ring::data::DataMessage;
@@ -40,6 +45,8 @@ pub(super) enum RingEvent {
     Chord(Contact, ChordMessage),
     /// A message for the custody.
     Custody(Contact, DataMessage),
+    /// What a node says about itself, read and as it came, by way of the node named first.
+    Bulletin(Contact, Box<Bulletin>, Box<[u8]>),
     /// A link has ended.
     Lost {
         /// To whom.
@@ -70,6 +77,8 @@ pub(super) struct RingThread {
     inbox: Receiver<RingEvent>,
     node: Node,
     custody: Custody,
+    board: Board,
+    showing: Clocks,
     post: Post,
     out: Outbox,
     /// The view of the ring that the custody has seen last.
@@ -96,6 +105,8 @@ impl RingThread {
         Self {
             node: Node::new(hub.me, timing, members, fastrand::u64(..), now),
             custody: Custody::new(now, hub.me),
+            board: Board::new(hub.me),
+            showing: Clocks::new(now),
             post: links.post(),
             out: Outbox::default(),
             ring_epoch: None,
@@ -142,6 +153,7 @@ impl RingThread {
         match event {
             RingEvent::Chord(from, message) => self.node.on_message(now, &from, message),
             RingEvent::Custody(from, message) => self.custody.on_message(now, &from, &message),
+            RingEvent::Bulletin(from, bulletin, body) => self.on_bulletin(now, &from, &bulletin, &body),
             RingEvent::Lost {
                 contact,
                 means_dead,
@@ -211,6 +223,7 @@ impl RingThread {
             .with_keepers(&mut self.post, &mut self.out, |keeper, out| {
                 keeper.on_tick(at, out);
             });
+        self.show(now);
     }
 
     /// Knocks where the user says that there are nodes of the ring.
@@ -296,6 +309,7 @@ impl RingThread {
                     self.node.set_serving(serving);
                 }
                 custody::Action::Gone => {
+                    self.say_farewell();
                     self.is_gone = true;
                     self.node.leave();
                 }

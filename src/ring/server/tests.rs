@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::id::{InfoHash, RingId};
+use crate::ring::picture::{Health, Picture};
 use crate::ring::view::Stage;
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::server::seam::{AnnounceAnswer, Late, Mailbox, Reply, ReturnTo, Ticket, Tracker};
@@ -213,4 +214,64 @@ fn a_node_that_leaves_hands_everything_over() {
         let counts = scrape(node, &all).unwrap();
         assert!(counts.iter().all(|counts| counts.leechers == 1));
     }
+}
+
+/// Waits until every node shows the ring so.
+fn wait_for_picture(nodes: &[RingServer], is_right: impl Fn(&Picture) -> bool) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let pictures: Vec<_> = nodes.iter().filter_map(|node| node.tracker().ring()).collect();
+        if pictures.len() == nodes.len() && pictures.iter().all(|picture| is_right(picture)) {
+            return;
+        }
+        assert!(Instant::now() < until, "{pictures:#?}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn every_node_shows_the_whole_ring_and_counts_nothing_twice() {
+    let mut nodes = ring(6);
+    for number in 0..60 {
+        announce(&nodes[usize::from(number) % 6], hash(number), 1_000).unwrap();
+    }
+    for node in &nodes {
+        node.tracker().note_requests(10, 1);
+    }
+    let is_whole = |picture: &Picture, count: usize| {
+        let serving = picture.nodes.iter().filter(|node| node.health == Health::Serving);
+        (picture.heard, serving.count()) == (count, count)
+            && (picture.totals.swarms, picture.totals.leechers) == (60, 60)
+    };
+    wait_for_picture(&nodes, |picture| {
+        let nodes = &picture.nodes;
+        let shares: f64 = nodes.iter().flat_map(|node| &node.arc).map(|arc| arc.share).sum();
+        let held: u64 = nodes.iter().map(|node| node.held.leechers).sum();
+        is_whole(picture, 6)
+            && (shares - 1.0).abs() < 1e-6
+            && held == 3 * 60
+            && nodes.iter().map(|node| node.announces).sum::<u64>() == 60
+            && nodes
+                .iter()
+                .all(|node| node.copies_complete == 3 && node.copies.len() == 2)
+            && picture.this_node().is_some_and(|me| me.links >= 4)
+    });
+
+    // One dies, and one leaves.
+    let dead = nodes.remove(0);
+    let dead_id = dead.tracker().me().id.to_string();
+    drop(dead);
+    let gone = nodes.remove(0);
+    let gone_id = gone.tracker().me().id.to_string();
+    assert!(gone.leave(PATIENCE));
+    drop(gone);
+    wait_for_picture(&nodes, |picture| {
+        let health = |id: &str| {
+            let mut nodes = picture.nodes.iter();
+            nodes.find(|node| node.id == id).map(|node| node.health)
+        };
+        is_whole(picture, 4)
+            && health(&dead_id) == Some(Health::Silent)
+            && health(&gone_id) == Some(Health::Left)
+    });
 }

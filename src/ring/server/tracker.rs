@@ -12,6 +12,7 @@ use super::status::RingStatus;
 use crate::id::InfoHash;
 use crate::ring::contact::Contact;
 use crate::ring::link::{Links, Post};
+use crate::ring::picture::Picture;
 use crate::ring::replica::outbox::{Origin, Outbox, Reply as KeeperReply};
 use crate::ring::replica::router::Question;
 use crate::tracker::announce::ScrapeCounts;
@@ -120,10 +121,16 @@ impl Tracker for RingTracker {
         let mut totals = Totals::default();
         for shard in 0..SHARDS {
             let stats = self.hub.keeper(shard).stats();
-            totals.swarms += stats.swarms as u64;
-            totals.seeds += stats.seeds as u64;
-            totals.leechers += stats.leechers as u64;
+            totals.add(stats.swarms, stats.seeds, stats.leechers);
         }
         totals
+    }
+
+    fn ring(&self) -> Option<Arc<Picture>> {
+        self.hub.picture()
+    }
+
+    fn note_requests(&self, announces: u64, scrapes: u64) {
+        self.hub.note_requests(announces, scrapes);
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::refusal::Refusal;
 use crate::id::InfoHash;
+use crate::ring::picture::Picture;
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::swarm::PeerAnnounce;
 
@@ -33,8 +34,8 @@ pub enum Reply {
     Later,
 }
 
-/// How many swarms and peers this node holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// How many swarms and peers a node, or a ring, holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Totals {
     /// Swarms.
     pub swarms: u64,
@@ -42,6 +43,15 @@ pub struct Totals {
     pub seeds: u64,
     /// Peers that lack something.
     pub leechers: u64,
+}
+
+impl Totals {
+    /// Adds the figures of a shard.
+    pub(crate) fn add(&mut self, swarms: usize, seeds: usize, leechers: usize) {
+        self.swarms += swarms as u64;
+        self.seeds += seeds as u64;
+        self.leechers += leechers as u64;
+    }
 }
 
 /// What answers the requests that the faces have read and admitted.
@@ -58,6 +68,14 @@ pub trait Tracker: Send + Sync + fmt::Debug {
 
     /// What this node holds.
     fn totals(&self) -> Totals;
+
+    /// The ring that this node is in, as it was a second ago or so; `None` for a tracker of one node. Quick.
+    fn ring(&self) -> Option<Arc<Picture>> {
+        None
+    }
+
+    /// Is told now and then what the faces have answered since the start, for other nodes to know.
+    fn note_requests(&self, _announces: u64, _scrapes: u64) {}
 }
 
 /// To whom in a face an answer goes. The tracker carries it and does not look into it.

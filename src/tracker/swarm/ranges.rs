@@ -1,5 +1,7 @@
 //! The ranges that a node holds, and the fingerprints of what is in them. Layer 2.
 
+use std::ops::AddAssign;
+
 use super::bucket_of;
 use super::digest::BucketDigest;
 use super::one::Swarm;
@@ -46,16 +48,18 @@ impl RangeCounts {
         }
     }
 
-    fn add(&mut self, part: Self) {
-        self.swarms += part.swarms;
-        self.seeds += part.seeds;
-        self.leechers += part.leechers;
-    }
-
     fn remove(&mut self, part: Self) {
         self.swarms -= part.swarms;
         self.seeds -= part.seeds;
         self.leechers -= part.leechers;
+    }
+}
+
+impl AddAssign for RangeCounts {
+    fn add_assign(&mut self, part: Self) {
+        self.swarms += part.swarms;
+        self.seeds += part.seeds;
+        self.leechers += part.leechers;
     }
 }
 
@@ -152,7 +156,10 @@ impl Ranges {
         for swarm in swarms {
             let was = old.get(usize::from(swarm.range)).map(|range| range.held.arc);
             swarm.range = self.of(swarm.info_hash);
-            let is = self.list.get(usize::from(swarm.range)).map(|range| range.held.arc);
+            let is = self
+                .list
+                .get(usize::from(swarm.range))
+                .map(|range| range.held.arc);
             if was != is {
                 self.shift(was, is, swarm);
             }
@@ -169,7 +176,7 @@ impl Ranges {
                 range.counts.remove(counts);
             } else if Some(range.held.arc) == to {
                 range.digests[slot].add_all(digest);
-                range.counts.add(counts);
+                range.counts += counts;
             }
         }
     }

@@ -103,6 +103,8 @@ pub struct Custody {
     /// Who has given me its arc and may not have told the ring yet that it does not serve.
     retired: Vec<Contact>,
     left_out: Vec<LeftOut>,
+    /// How often a node that kept copies for this one was left out.
+    copies_left_out: u64,
     claims: Vec<Claim>,
     directory: Directory,
     progress: [Progress; SHARDS],
@@ -127,6 +129,7 @@ impl Custody {
             heirs: Vec::new(),
             retired: Vec::new(),
             left_out: Vec::new(),
+            copies_left_out: 0,
             claims: Vec::new(),
             directory: Directory::default(),
             progress: Default::default(),
@@ -140,6 +143,28 @@ impl Custody {
     /// What it published last.
     pub fn view(&self) -> &Arc<CustodyView> {
         &self.view
+    }
+
+    /// How often a copy was left out because it was silent.
+    pub fn copies_left_out(&self) -> u64 {
+        self.copies_left_out
+    }
+
+    /// Who keeps copies of what this node owns, and whether it has all of it.
+    pub fn copy_states(&self) -> Vec<(Contact, bool)> {
+        let segments = &self.view.own;
+        let mut copies: Vec<Contact> = segments
+            .iter()
+            .flat_map(|own| own.copies.iter().copied())
+            .collect();
+        copies.sort_unstable();
+        copies.dedup();
+        let has_all = |copy: &Contact| {
+            segments
+                .iter()
+                .all(|own| self.all_say(|progress| progress.complete.contains(&(*copy, own.arc))))
+        };
+        copies.into_iter().map(|copy| (copy, has_all(&copy))).collect()
     }
 
     /// What is to be done, in this order.
@@ -314,10 +339,14 @@ impl Custody {
     fn leave_out(&mut self, now: Instant, contact: &Contact) {
         match self.left_out.iter_mut().find(|out| out.contact == *contact) {
             Some(out) => out.since = now,
-            None => self.left_out.push(LeftOut {
-                contact: *contact,
-                since: now,
-            }),
+            None => {
+                let mut own = self.view.own.iter();
+                self.copies_left_out += u64::from(own.any(|own| own.copies.contains(contact)));
+                self.left_out.push(LeftOut {
+                    contact: *contact,
+                    since: now,
+                });
+            }
         }
     }
 

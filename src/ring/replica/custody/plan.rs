@@ -324,7 +324,7 @@ impl Custody {
     }
 
     /// Whether all keepers obey the current view and say so.
-    fn all_say(&self, what: impl Fn(&Progress) -> bool) -> bool {
+    pub(super) fn all_say(&self, what: impl Fn(&Progress) -> bool) -> bool {
         let of_now = |progress: &Progress| progress.epoch == self.view.epoch;
         self.progress
             .iter()

@@ -229,6 +229,7 @@ impl Keeper {
         if let Some(run) = &mut self.peerings[at].run {
             run.buckets = mask;
         }
+        self.repairs += u64::from(mask != 0);
         self.go_on(now, at, out);
     }
 

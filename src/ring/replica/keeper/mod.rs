@@ -40,8 +40,8 @@ use crate::ring::contact::Contact;
 use crate::ring::data::{Answer, BUCKETS_A_SHARD, DataMessage, MAX_PEERS, Refusal};
 use crate::ring::interval::Interval;
 use crate::tracker::swarm::{
-    Announced, BucketDigest, Downloads, Held, HybridClock, PeerAnnounce, Record, Seconds, Settings, Shard,
-    Stats,
+    Announced, BucketDigest, Downloads, Held, HybridClock, PeerAnnounce, RangeCounts, Record, Seconds,
+    Settings, Shard, Stats,
 };
 
 /// How long a copy may be silent while something waits for it.
@@ -83,6 +83,8 @@ pub struct Keeper {
     drops: Vec<DropRequest>,
     drop_turn: u64,
     told: Progress,
+    /// Sessions that this node drove in which something was missing on either side.
+    repairs: u64,
     last_tick: Instant,
     /// This process was stopped, and the custody does not know yet.
     asleep: bool,
@@ -110,6 +112,7 @@ impl Keeper {
             drops: Vec::new(),
             drop_turn: 0,
             told: Progress::default(),
+            repairs: 0,
             last_tick: started,
             asleep: false,
             stale_until: started,
@@ -120,6 +123,20 @@ impl Keeper {
     /// Figures of the store.
     pub fn stats(&self) -> Stats {
         self.store.stats()
+    }
+
+    /// Swarms and peers over which this node has the say.
+    pub fn owned(&self) -> RangeCounts {
+        // Own ranges stand first.
+        (0..self.view.own.len()).fold(RangeCounts::default(), |mut sum, range| {
+            sum += self.store.range_counts(range);
+            sum
+        })
+    }
+
+    /// How often this node found, in comparing with another, that something was missing on either side.
+    pub fn repairs(&self) -> u64 {
+        self.repairs
     }
 
     /// The store, to look at.
