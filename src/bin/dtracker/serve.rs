@@ -1,8 +1,9 @@
 //! `dtracker serve`.
 
 use std::cell::Cell;
+use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -47,7 +48,7 @@ pub(crate) struct ServeArgs {
     /// File with the key of the ring, as `dtracker key` makes it
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Keep the node's identity here, instead of in the configured folder
+    /// Keep the node's identity and the history here, instead of in the configured folder
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
     /// Log this level to the log file, instead of the configured one, and to stderr
@@ -118,6 +119,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         node => node?,
     };
     let server = TrackerServer::start(node.tracker(), rules, &config.http, &config.udp)?;
+    keep_history(&server, &config.ring.state);
     for (face, addresses) in [
         ("http", server.http_addresses().to_vec()),
         ("udp", server.udp_addresses()),
@@ -145,6 +147,17 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     log::info!("stopped");
     logger.stop();
     Ok(())
+}
+
+/// The history goes on where it ended. Without a file for it, it is in memory, which is no reason not to serve.
+fn keep_history(server: &TrackerServer, folder: &Path) {
+    let path = folder.join("history");
+    if let Err(error) = fs::create_dir_all(folder).and_then(|()| server.keep_history(&path)) {
+        log::warn!(
+            "the history is kept in memory only, for {} cannot be used: {error}",
+            path.display()
+        );
+    }
 }
 
 fn store_settings(config: &TrackerConfig) -> Settings {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::refusal::Refusal;
+use super::ring_metrics;
 use super::seam::Totals;
+use crate::ring::picture::Picture;
 
 /// A number that one thread counts up and any thread reads.
 #[derive(Debug, Default)]
@@ -127,6 +129,12 @@ impl AllCounters {
         }
     }
 
+    /// Announces and scrapes that all faces have answered.
+    pub(super) fn answered(&self) -> [u64; 2] {
+        let (http, udp) = (self.requests(Face::Http), self.requests(Face::Udp));
+        [http.announces + udp.announces, http.scrapes + udp.scrapes]
+    }
+
     /// How the node stands, for `/status`.
     pub(super) fn status(&self, uptime: Duration, totals: Totals) -> Status {
         Status {
@@ -142,7 +150,7 @@ impl AllCounters {
     }
 
     /// All figures in Prometheus' text format (version 0.0.4).
-    pub(super) fn metrics(&self, uptime: Duration, totals: Totals) -> String {
+    pub(super) fn metrics(&self, uptime: Duration, totals: Totals, ring: Option<&Picture>) -> String {
         let mut page = Page(String::with_capacity(4096));
         page.head("dtracker_uptime_seconds", "gauge", "Seconds since the start.");
         page.line("dtracker_uptime_seconds", "", uptime.as_secs());
@@ -202,6 +210,9 @@ impl AllCounters {
             page.head(name, kind, help);
             page.line(name, "", count);
         }
+        if let Some(ring) = ring {
+            ring_metrics::write(ring, &mut page);
+        }
         page.0
     }
 
@@ -225,15 +236,15 @@ impl AllCounters {
 }
 
 /// A text in Prometheus' format.
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
     // Writing to memory does not fail.
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn head(&mut self, name: &str, kind: &str, help: &str) {
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
-    fn line(&mut self, name: &str, labels: &str, value: u64) {
+    pub(super) fn line(&mut self, name: &str, labels: &str, value: u64) {
         let _ = match labels {
             "" => writeln!(self.0, "{name} {value}"),
             labels => writeln!(self.0, "{name}{{{labels}}} {value}"),
@@ -301,7 +312,7 @@ mod tests {
             counters.refused(refusal);
         }
         assert_eq!(all.requests(Face::Udp).refused, 2 * REASONS.len() as u64);
-        let text = all.metrics(Duration::ZERO, Totals::default());
+        let text = all.metrics(Duration::ZERO, Totals::default(), None);
         for reason in REASONS {
             let line = format!("dtracker_refused_total{{face=\"udp\",reason=\"{reason}\"}} 2\n");
             assert!(text.contains(&line), "{text}");
@@ -322,7 +333,7 @@ mod tests {
             seeds: 2,
             leechers: 3,
         };
-        let text = all.metrics(Duration::from_secs(9), totals);
+        let text = all.metrics(Duration::from_secs(9), totals, None);
         for line in [
             "dtracker_uptime_seconds 9",
             "dtracker_peers{state=\"leech\"} 3",

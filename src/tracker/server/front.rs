@@ -3,11 +3,12 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::counters::{AllCounters, Face, FaceCounters};
+use super::history::History;
 use super::limits::{ConnectionLimiter, RequestLimiter};
 use super::live::{Live, Reader};
 use super::refusal::Refusal;
@@ -24,6 +25,8 @@ pub(super) struct Shared {
     pub(super) tracker: Arc<dyn Tracker>,
     pub(super) rules: Arc<Live<Rules>>,
     pub(super) counters: AllCounters,
+    /// Guards the history while a minute is added or some of it is read.
+    pub(super) history: Mutex<History>,
     pub(super) requests: RequestLimiter,
     pub(super) connections: ConnectionLimiter,
     pub(super) connection_ids: ConnectionIds,
@@ -37,6 +40,7 @@ impl Shared {
             tracker,
             rules: Arc::new(Live::new(rules)),
             counters: AllCounters::default(),
+            history: Mutex::default(),
             requests: RequestLimiter::new(secret_key()),
             connections: ConnectionLimiter::default(),
             connection_ids: ConnectionIds::new(secret_key()),

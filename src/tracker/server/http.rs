@@ -5,6 +5,7 @@
 //! | `head` | the head of a request, read and judged |
 //! | `session` | a connection as a machine: bytes in, bytes out, whatever stands between |
 //! | `desk` | one request in, one response out |
+//! | `pages` | what is not for clients: figures, and the page that draws them |
 //! | `response` | responses as bytes |
 //! | `connection`, `connections` | sockets with their sessions and deadlines |
 //! | `threads` | the listeners, and the threads that sleep in `epoll` |
@@ -16,6 +17,7 @@ mod connection;
 mod connections;
 mod desk;
 mod head;
+mod pages;
 mod response;
 mod session;
 mod threads;

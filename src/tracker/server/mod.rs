@@ -6,10 +6,12 @@
 //! | `refusal` | 1 | why a tracker says no, in words |
 //! | `config`, `networks` | 1 | `dtracker.toml` |
 //! | `access`, `rules` | 1 | who may use the tracker, and what an announce means |
-//! | `limits`, `live`, `counters` | 1 | what threads share: limits of each address, rules that change, figures |
+//! | `limits`, `live`, `counters`, `ring_metrics` | 1 | what threads share: limits of each address, rules that change, figures |
+//! | `history` | 2 | figures of the last three days, in memory and on disk |
 //! | `local` | 3 | a tracker of one node |
 //! | `front` | 3 | what the threads of both faces have in common |
 //! | `http`, `udp` | 3 | the faces |
+//! | `watch` | 3 | looks at the figures once a second |
 //! | `serve` | 3 | starts and stops all of it |
 //!
 //! **The way of a request.** A thread of a face reads it, looks at the limits, the lists and the rules, and asks the
@@ -23,18 +25,21 @@ mod counters;
 #[cfg(test)]
 mod fixture;
 mod front;
+pub mod history;
 mod http;
 mod limits;
 mod live;
 mod local;
 mod networks;
 mod refusal;
+mod ring_metrics;
 mod rules;
 pub mod seam;
 mod serve;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod watch;
 
 pub use access::BadLine;
 pub use config::TrackerConfig;

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -12,6 +13,7 @@ use super::http::{self, HttpFace};
 use super::rules::Rules;
 use super::seam::Tracker;
 use super::udp::{self, UdpFace};
+use super::watch::Watch;
 
 /// Why a tracker cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,7 @@ pub struct TrackerServer {
     pub(super) shared: Arc<Shared>,
     http: Option<HttpFace>,
     udp: Vec<UdpFace>,
+    watch: Option<Watch>,
 }
 
 impl TrackerServer {
@@ -72,6 +75,7 @@ impl TrackerServer {
             shared: Arc::new(Shared::new(tracker, rules)),
             http: None,
             udp: Vec::new(),
+            watch: None,
         };
         // Everything is bound before anything answers.
         let listeners = each_possible(&http.listen, http::listen)?;
@@ -84,6 +88,7 @@ impl TrackerServer {
         if server.http.is_none() && server.udp.is_empty() {
             return Err(ServeError::NoFace);
         }
+        server.watch = Some(Watch::start(&server.shared).map_err(ServeError::Thread)?);
         Ok(server)
     }
 
@@ -95,6 +100,17 @@ impl TrackerServer {
     /// Where UDP is answered.
     pub fn udp_addresses(&self) -> Vec<SocketAddr> {
         self.udp.iter().map(|face| face.address).collect()
+    }
+
+    /// Goes on with the history of peers, swarms and requests that is in the file at `path`, and keeps it there;
+    /// otherwise it is in memory only. Damage costs what is damaged.
+    ///
+    /// # Errors
+    /// When the file cannot be read and written, or another process does that already. Nothing else changes.
+    pub fn keep_history(&self, path: &Path) -> io::Result<()> {
+        self.watch
+            .as_ref()
+            .map_or(Ok(()), |watch| watch.keep_history(path))
     }
 
     /// From now on these rules hold, for connections that are open as well.
@@ -113,6 +129,9 @@ impl TrackerServer {
             http.join();
         }
         self.udp.drain(..).for_each(UdpFace::join);
+        if let Some(watch) = self.watch.take() {
+            watch.join();
+        }
     }
 }
 

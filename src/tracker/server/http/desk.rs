@@ -7,6 +7,7 @@ use super::super::front::Front;
 use super::super::refusal::Refusal;
 use super::super::seam::{AnnounceAnswer, Late, ReturnTo};
 use super::head::{Head, Manner, forwarded_for};
+use super::pages;
 use super::response::{self, Content, Status};
 use crate::id::InfoHash;
 use crate::tracker::announce::{AnnounceResponse, ScrapeCounts};
@@ -242,28 +243,7 @@ impl Desk {
     fn answer_page(&mut self, head: &Head<'_>, out: &mut Vec<u8>) {
         let shared = &self.front.shared;
         self.front.counters.pages.add(1);
-        let (status, content, body) = match head.path {
-            "/health" => (Status::Ok, Content::Text, "ok\n".to_owned()),
-            "/metrics" => {
-                let text = shared
-                    .counters
-                    .metrics(shared.started.elapsed(), shared.tracker.totals());
-                (Status::Ok, Content::Metrics, text)
-            }
-            "/status" => {
-                let status = shared
-                    .counters
-                    .status(shared.started.elapsed(), shared.tracker.totals());
-                // Numbers and a version: that can always be written.
-                let json = serde_json::to_string(&status).unwrap_or_default();
-                (Status::Ok, Content::Json, json)
-            }
-            _ => {
-                let text =
-                    "There is nothing here. This is a BitTorrent tracker: its address ends in /announce.\n";
-                (Status::NotFound, Content::Text, text.to_owned())
-            }
-        };
-        response::write(status, content, body.as_bytes(), head.manner, out);
+        let page = pages::find(shared, head.path, head.query);
+        response::write(page.status, page.content, page.body.as_bytes(), head.manner, out);
     }
 }

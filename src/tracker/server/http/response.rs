@@ -41,6 +41,14 @@ pub(super) enum Content {
     Json,
     /// Prometheus' text format.
     Metrics,
+    /// The page, and what belongs to it.
+    Html,
+    /// As above.
+    Css,
+    /// As above.
+    JavaScript,
+    /// As above.
+    Svg,
 }
 
 impl Content {
@@ -49,6 +57,27 @@ impl Content {
             Self::Text => "text/plain",
             Self::Json => "application/json",
             Self::Metrics => "text/plain; version=0.0.4",
+            Self::Html => "text/html; charset=utf-8",
+            Self::Css => "text/css; charset=utf-8",
+            Self::JavaScript => "text/javascript; charset=utf-8",
+            Self::Svg => "image/svg+xml",
+        }
+    }
+
+    /// More headers, for what browsers show. Nothing from outside is loaded, and nothing that stands in a page runs
+    /// but the script that comes as a file of its own.
+    fn headers(self) -> &'static [u8] {
+        match self {
+            Self::Text | Self::Metrics => b"",
+            Self::Json => b"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n",
+            Self::Html | Self::Css | Self::JavaScript | Self::Svg => {
+                b"Cache-Control: no-cache\r\n\
+                X-Content-Type-Options: nosniff\r\n\
+                Referrer-Policy: no-referrer\r\n\
+                Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+                img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+                frame-ancestors 'none'\r\n"
+            }
         }
     }
 }
@@ -64,12 +93,14 @@ pub(super) fn write(status: Status, content: Content, body: &[u8], manner: Manne
     if status == Status::MethodNotAllowed {
         out.extend_from_slice(b"\r\nAllow: GET, HEAD");
     }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(content.headers());
     match manner {
         Manner {
             keep_alive: false, ..
-        } => out.extend_from_slice(b"\r\nConnection: close\r\n\r\n"),
-        Manner { old: true, .. } => out.extend_from_slice(b"\r\nConnection: keep-alive\r\n\r\n"),
-        _ => out.extend_from_slice(b"\r\n\r\n"),
+        } => out.extend_from_slice(b"Connection: close\r\n\r\n"),
+        Manner { old: true, .. } => out.extend_from_slice(b"Connection: keep-alive\r\n\r\n"),
+        _ => out.extend_from_slice(b"\r\n"),
     }
     if !manner.head_only {
         out.extend_from_slice(body);
