@@ -9,10 +9,10 @@ cd "$(dirname "$0")/.."
 build_packages="gcc libc6-dev pkg-config libssl-dev ca-certificates libgtk-4-dev libadwaita-1-dev
     libglib2.0-dev-bin"
 
-# Other clients and trackers to talk to; namespaces and file systems; a screen, a session and eyes for the
-# window.
-test_packages="aria2 e2fsprogs iproute2 openssl opentracker procps python3 python3-libtorrent transmission-cli
-    transmission-daemon util-linux
+# Other clients and trackers to talk to; a browser for the tracker's page; namespaces and file systems; a screen, a
+# session and eyes for the window.
+test_packages="aria2 chromium chromium-driver e2fsprogs iproute2 openssl opentracker procps python3
+    python3-libtorrent transmission-cli transmission-daemon util-linux
     adwaita-icon-theme at-spi2-core dbus fonts-cantarell imagemagick libglib2.0-bin librsvg2-common openbox
     python3-pyatspi x11-utils xauth xcompmgr xdotool xvfb"
 

@@ -19,3 +19,4 @@ mod others;
 mod poisoner;
 mod ring;
 mod tracker_node;
+mod stats;

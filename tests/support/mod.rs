@@ -6,6 +6,7 @@
 //! - A [`process::Process`] ends with the test that started it, and with the test program.
 //! - [`cli`] is our own client; [`aria2`], [`libtorrent`] and [`transmission`] are those of others, and
 //!   [`opentracker`] and our own [`dtracker`], alone or in a [`ring`], bring them together.
+//! - A [`browser::Browser`] shows pages as a person would see them.
 //! - A [`peer::ScriptedPeer`] speaks our own codec and misbehaves where a story needs it, and a
 //!   [`web::ScriptedWeb`] answers HTTP with any bytes.
 //!
@@ -13,6 +14,7 @@
 //! address are one peer to some clients, and no two tests can want the same port.
 
 pub(crate) mod aria2;
+pub(crate) mod browser;
 pub(crate) mod cli;
 pub(crate) mod content;
 pub(crate) mod dtracker;

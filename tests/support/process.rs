@@ -160,7 +160,7 @@ impl Drop for Process {
 }
 
 /// The path of a program, which must be installed: a test that cannot run has failed.
-fn require(program: &str, package: &str) -> PathBuf {
+pub(crate) fn require(program: &str, package: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))

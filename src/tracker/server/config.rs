@@ -145,7 +145,7 @@ pub struct RingConfig {
     /// File with the key of the ring; none: only nodes on this machine are let in.
     #[serde(deserialize_with = "value::optional_path")]
     pub key: Option<PathBuf>,
-    /// Folder in which the node keeps who it is and whom it has met.
+    /// Folder in which the node keeps who it is, whom it has met, and the history; the last also without a ring.
     #[serde(deserialize_with = "value::path")]
     pub state: PathBuf,
 }

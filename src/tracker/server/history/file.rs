@@ -283,23 +283,23 @@ mod tests {
 
     #[test]
     fn a_disk_that_fails_costs_minutes_only() {
-        let (mut file, mut history) = (
-            HistoryFile {
-                path: "/dev/full/no folder".into(),
-                file: OpenOptions::new().write(true).open("/dev/full").unwrap(),
-                records: 0,
-                failed: false,
-            },
-            History::default(),
-        );
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let mut file = HistoryFile {
+            path: missing.join("history"),
+            // Nothing can be written to it.
+            file: File::open(folder.path()).unwrap(),
+            records: 0,
+            failed: false,
+        };
+        let mut history = History::default();
         for number in 0..3 {
             history.push(minute(number));
             file.append(&history);
             assert!(file.failed);
         }
         // It is there again: nothing that is remembered is lost.
-        let folder = tempfile::tempdir().unwrap();
-        file.path = folder.path().join("history");
+        fs::create_dir(missing).unwrap();
         history.push(minute(3));
         file.append(&history);
         let path = file.path.clone();

@@ -88,8 +88,8 @@ impl History {
             self.minutes.pop_back();
         }
         self.minutes.push_back(new);
-        let oldest = new.minute.saturating_sub(MINUTES);
-        while self.minutes.front().is_some_and(|first| first.minute <= oldest) {
+        let is_old = |minute: u32| new.minute - minute >= MINUTES;
+        while self.minutes.front().is_some_and(|first| is_old(first.minute)) {
             self.minutes.pop_front();
         }
     }

@@ -242,7 +242,7 @@ function drawChart(card) {
     parts.push(element("path", { class: "line", d: `M${line}` }));
   }
   if (!rows.length) {
-    parts.push(element("text", { x: (LEFT + width) / 2, y: height / 2 - 4, "text-anchor": "middle" }, "nothing is recorded yet"));
+    parts.push(element("text", { x: (LEFT + width) / 2, y: height / 2 + 12, "text-anchor": "middle" }, "nothing is recorded yet"));
   }
   const row = state.at === null ? null : rows[state.at];
   if (row) {
@@ -360,6 +360,10 @@ function drawRing() {
   const parts = [element("circle", { class: "track", cx: CENTRE, cy: CENTRE, r: RADIUS })];
   const places = new Map(nodes.map((node) => [node.id, node]));
   parts.push(...drawArcs(heard, chosen), ...drawChords(heard, places, chosen), ...drawSpots(nodes, places, chosen));
+  if (!ring) {
+    parts.push(element("path", { class: "arc odd", d: arcPath(0, 1, RADIUS) }));
+    parts.push(element("circle", { class: "spot here", cx: CENTRE, cy: CENTRE - RADIUS, r: 8 }));
+  }
   const big = ring ? many(heard.length, "node") : "one node";
   const small = ring ? ringWords(nodes, heard) : "alone";
   parts.push(element("text", { class: "big", x: CENTRE, y: CENTRE + 4 }, big));
@@ -392,7 +396,9 @@ function drawChords(heard, places, chosen) {
       const other = places.get(id);
       if (!other) continue;
       const [bx, by] = spot(other.place, RADIUS - 12);
-      const pull = 0.45, mx = CENTRE + ((ax + bx) / 2 - CENTRE) * pull, my = CENTRE + ((ay + by) / 2 - CENTRE) * pull;
+      // The farther apart, the closer to the centre; neighbours are joined by a small bow.
+      const apart = Math.hypot(ax - bx, ay - by) / (2 * RADIUS), pull = 0.92 - 0.5 * apart;
+      const mx = CENTRE + ((ax + bx) / 2 - CENTRE) * pull, my = CENTRE + ((ay + by) / 2 - CENTRE) * pull;
       const kind = `${complete ? "" : " missing"}${node.id === chosen ? " chosen" : ""}`;
       curves.push(element("path", { class: `chord${kind}`, d: `M${ax.toFixed(1)},${ay.toFixed(1)}Q${mx.toFixed(1)},${my.toFixed(1)} ${bx.toFixed(1)},${by.toFixed(1)}` }));
     }
@@ -404,6 +410,7 @@ function drawSpots(nodes, places, chosen) {
   const keepers = new Set((places.get(chosen)?.copies ?? []).map((copy) => copy.id));
   const size = nodes.length > 60 ? 3 : nodes.length > 24 ? 5 : 8;
   const parts = [];
+  let named = -1, out = false;
   for (const node of nodes) {
     const here = node.id === state.ring.me;
     const [cx, cy] = spot(node.place, RADIUS);
@@ -413,7 +420,10 @@ function drawSpots(nodes, places, chosen) {
     circle.addEventListener("click", () => pick(node.id));
     parts.push(circle);
     if (nodes.length <= 12 || here || node.id === chosen) {
-      const [x, y] = spot(node.place, RADIUS + 36);
+      // Names of nodes that stand close together take turns.
+      out = node.place - named < 0.035 && !out;
+      named = node.place;
+      const [x, y] = spot(node.place, RADIUS + (out ? 52 : 34));
       parts.push(element("text", { class: `name${here ? " here" : ""}`, x, y: y + 4 }, short(node.id)));
     }
   }
