@@ -33,8 +33,8 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 class Browser:
     def __init__(self, folder):
-        # It ends with this script, however that ends.
-        command = ["setpriv", "--pdeathsig", "KILL", "--", "chromedriver", "--port=0"]
+        # It ends with this script, however that ends, and takes the browser with it.
+        command = ["setpriv", "--pdeathsig", "TERM", "--", "chromedriver", "--port=0"]
         self.driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         port = None
         for line in self.driver.stdout:
@@ -48,14 +48,18 @@ class Browser:
         options = {"args": FLAGS + [f"--user-data-dir={folder}"]}
         logs = {"browser": "ALL", "performance": "ALL"}
         wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": logs}
-        session = self.ask("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+        try:
+            session = self.ask("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
+        except Exception:
+            self.driver.terminate()
+            raise
         self.base += f"/{session}"
 
     def ask(self, path, body=None, method=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            answer = OPENER.open(request, timeout=60)
+            answer = OPENER.open(request, timeout=600)
         except urllib.error.HTTPError as error:
             raise RuntimeError(json.load(error)["value"]["message"].splitlines()[0]) from None
         with answer:

@@ -11,7 +11,7 @@ use super::process::require;
 use super::stage::{Stage, wait_for};
 
 /// Only a test that fails waits so long.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Shows one page at a time. It ends when this is dropped.
 #[derive(Debug)]
