@@ -136,6 +136,21 @@ impl Process {
         let _ = self.child.wait();
     }
 
+    /// Sends SIGKILL and does not wait.
+    pub(crate) fn shoot(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// Stops it (SIGSTOP), as a machine does that has too much to do.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     fn signal(&self, signal: Signal) {
         // It is our child and not waited for yet, so the number is still its own.
         let _ = kill_process(Pid::from_child(&self.child), signal);

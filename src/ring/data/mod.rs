@@ -62,6 +62,11 @@ pub enum Refusal {
     },
     /// It will have the say in a moment, and is asking others for what it may have missed.
     NotYet,
+    /// Nobody waits for the answer any more.
+    TooLate {
+        /// The time of day, as in [`DataMessage::Digests`]: perhaps the router has not heard of this clock.
+        unix_ms: u64,
+    },
     /// It has no room.
     Full(Full),
 }
@@ -112,6 +117,9 @@ pub enum DataMessage {
     Announce {
         /// The router's number, repeated in the answer.
         request: u64,
+        /// Until when the router waits for the answer: milliseconds since 1970, by the fastest clock that it has heard
+        /// of. Later the announce counts for nothing.
+        until_ms: u64,
         /// What the client says.
         announce: PeerAnnounce,
     },

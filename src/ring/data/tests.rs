@@ -67,23 +67,26 @@ fn messages() -> Vec<(DataMessage, usize)> {
         (
             DataMessage::Announce {
                 request: u64::MAX,
+                until_ms: 1_700_000_000_000,
                 announce: announce(Families::V4, PeerState::Seed),
             },
-            40,
+            48,
         ),
         (
             DataMessage::Announce {
                 request: 0,
+                until_ms: 0,
                 announce: announce(Families::V6, PeerState::Leech),
             },
-            40,
+            48,
         ),
         (
             DataMessage::Announce {
                 request: 0,
+                until_ms: 0,
                 announce: announce(Families::Both, PeerState::Stopped),
             },
-            40,
+            48,
         ),
         (
             DataMessage::Scrape {
@@ -112,6 +115,7 @@ fn messages() -> Vec<(DataMessage, usize)> {
         ),
         (refused(Refusal::NotMine { hint: None }), 10),
         (refused(Refusal::NotYet), 9),
+        (refused(Refusal::TooLate { unix_ms: 5 }), 17),
         (refused(Refusal::Full(Full::Swarms)), 9),
         (refused(Refusal::Full(Full::Peers)), 9),
         (

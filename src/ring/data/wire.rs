@@ -60,6 +60,7 @@ const NOT_MINE: u8 = 0;
 const NOT_YET: u8 = 1;
 const FULL_SWARMS: u8 = 2;
 const FULL_PEERS: u8 = 3;
+const TOO_LATE: u8 = 4;
 
 impl DataMessage {
     /// The kind of its frame.
@@ -92,8 +93,13 @@ impl DataMessage {
     /// Appends the body of its frame. Lists that are longer than their bound are cut: who builds a message keeps to it.
     pub fn encode(&self, out: &mut Writer<'_>) {
         match self {
-            Self::Announce { request, announce } => {
+            Self::Announce {
+                request,
+                until_ms,
+                announce,
+            } => {
                 out.u64(*request);
+                out.u64(*until_ms);
                 write_announce(out, announce);
             }
             Self::Scrape {
@@ -257,6 +263,7 @@ impl DataMessage {
         Ok(Some(match kind {
             kind::ANNOUNCE => Self::Announce {
                 request: bytes.u64()?,
+                until_ms: bytes.u64()?,
                 announce: read_announce(bytes)?,
             },
             kind::SCRAPE => Self::Scrape {
@@ -636,6 +643,10 @@ fn write_refusal(out: &mut Writer<'_>, refusal: Refusal) {
             write_option(out, hint.as_ref(), |out, contact| contact.encode(out));
         }
         Refusal::NotYet => out.u8(NOT_YET),
+        Refusal::TooLate { unix_ms } => {
+            out.u8(TOO_LATE);
+            out.u64(unix_ms);
+        }
         Refusal::Full(Full::Swarms) => out.u8(FULL_SWARMS),
         Refusal::Full(Full::Peers) => out.u8(FULL_PEERS),
     }
@@ -647,6 +658,9 @@ fn read_refusal(bytes: &mut Reader<'_>) -> Result<Refusal, DecodeError> {
             hint: read_option(bytes, Contact::decode)?,
         },
         NOT_YET => Refusal::NotYet,
+        TOO_LATE => Refusal::TooLate {
+            unix_ms: bytes.u64()?,
+        },
         FULL_SWARMS => Refusal::Full(Full::Swarms),
         FULL_PEERS => Refusal::Full(Full::Peers),
         value => return Err(bad("refusal", value)),

@@ -191,6 +191,11 @@ fn connect(shared: &Shared, addr: SocketAddr) -> io::Result<Arc<TcpStream>> {
     Ok(Arc::new(socket))
 }
 
+/// What is sent over a link and not confirmed for so long ends it. The kernel would try again for a quarter of an
+/// hour, at the end every two minutes: after a cut in the network nodes would find together that late, and be told
+/// what was true before it.
+const UNCONFIRMED: Duration = Duration::from_secs(3);
+
 /// Takes a connection that somebody opened; its thread becomes the reader of the link.
 pub(super) fn answer(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) {
     let far = Arc::clone(shared);
@@ -315,7 +320,9 @@ fn prepare(
     agreed: Agreed,
 ) -> Result<Prepared, HandshakeError> {
     socket.set_write_timeout(None)?;
-    SockRef::from(&*socket).set_tcp_keepalive(&KEEPALIVE)?;
+    let socket_ref = SockRef::from(&*socket);
+    socket_ref.set_tcp_keepalive(&KEEPALIVE)?;
+    socket_ref.set_tcp_user_timeout(Some(UNCONFIRMED))?;
     let counters = Arc::new(Counters::default());
     let line = Line {
         serial,

@@ -9,6 +9,7 @@
 //! | [`view`] | what the custody tells the keepers |
 //! | [`outbox`] | what machines want done |
 //! | [`directory`], [`arcs`] | who may own a key; arithmetic |
+//! | `clock` | the time of day in the ring |
 //!
 //! # The rules
 //!
@@ -68,6 +69,9 @@
 //! - A process that was stopped finds announces in its sockets that have long been made again elsewhere. It must not
 //!   stamp them as if they were said now: whoever notices that time has jumped refuses ([`Refusal::NotYet`]) until
 //!   its custody has asked others what it missed, and its sockets have been read.
+//! - The network between two nodes may fall silent and let through later what was sent: a connection sends again for
+//!   seconds. So an announce tells the owner until when its router waits for the answer, and is refused after that
+//!   ([`Refusal::TooLate`]): by then it was made again elsewhere, and perhaps taken back.
 //! - A copy that was left out counts as caught up only by a session that began after it was left out, or a stopped
 //!   process would come back by its merits of before.
 //! - A node that has joined and leaves at once has asked for an arc moments ago. Its word of leaving takes that back.
@@ -78,10 +82,12 @@
 //!   and all stamp by the fastest clock that they have heard of, if it is within an hour of their own.
 //!
 //! [`Refusal::NotYet`]: crate::ring::data::Refusal::NotYet
+//! [`Refusal::TooLate`]: crate::ring::data::Refusal::TooLate
 //! [`DataMessage::TakeOver`]: crate::ring::data::DataMessage::TakeOver
 //! [`DataMessage::MayDrop`]: crate::ring::data::DataMessage::MayDrop
 
 pub mod arcs;
+mod clock;
 pub mod custody;
 pub mod directory;
 pub mod keeper;

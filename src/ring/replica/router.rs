@@ -3,15 +3,17 @@
 //! The router guesses the owner from the nodes it knows. Who is asked in vain says who may be right, and the guess
 //! mends itself. A question that is refused for the moment, or whose node does not answer or is lost, is asked again
 //! after a small random while, until an answer comes or [`GIVE_UP`] has passed. Asking twice does no harm: the
-//! second entry of an announce is the first one again, a little younger.
+//! second entry of an announce is the first one again, a little younger. What arrives so late that the router has
+//! asked elsewhere is refused, for the client may have said something else since.
 //!
 //! A scrape changes nothing, so where the owner does not answer at once a copy does.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
+use super::clock::RingClock;
 use super::directory::Directory;
-use super::outbox::Reply;
+use super::outbox::{Now, Reply};
 use crate::id::{InfoHash, RingId};
 use crate::ring::contact::Contact;
 use crate::ring::data::{DataMessage, Refusal};
@@ -119,6 +121,9 @@ impl Request {
 #[derive(Debug)]
 pub struct Router {
     me: Contact,
+    /// When it began.
+    began: Now,
+    clock: RingClock,
     directory: Directory,
     requests: HashMap<u64, Request>,
     due: BTreeSet<(Instant, u64)>,
@@ -128,11 +133,13 @@ pub struct Router {
 
 impl Router {
     /// A router without questions. It knows only its own node.
-    pub fn new(me: Contact, seed: u64) -> Self {
+    pub fn new(now: Now, me: Contact, seed: u64) -> Self {
         let mut directory = Directory::default();
         directory.learn(me);
         Self {
             me,
+            began: now,
+            clock: RingClock::default(),
             directory,
             requests: HashMap::new(),
             due: BTreeSet::new(),
@@ -207,6 +214,10 @@ impl Router {
         match reply {
             Reply::Refused(Refusal::NotMine { hint }) => self.on_not_mine(now, from, request, hint),
             Reply::Refused(Refusal::NotYet) => self.pause(now, request),
+            Reply::Refused(Refusal::TooLate { unix_ms }) => {
+                self.clock.follow(self.time_of_day(now), unix_ms);
+                self.pause(now, request);
+            }
             Reply::Refused(Refusal::Full(full)) => self.finish(request, Err(full.into())),
             Reply::Announced(_) | Reply::Scraped(_) => self.finish(request, Ok(reply)),
         }
@@ -323,7 +334,11 @@ impl Router {
             }
         } else {
             let message = match question {
-                Question::Announce(announce) => DataMessage::Announce { request, announce },
+                Question::Announce(announce) => DataMessage::Announce {
+                    request,
+                    until_ms: self.clock.ms(self.time_of_day(now + wait)),
+                    announce,
+                },
                 Question::Scrape(info_hash) => DataMessage::Scrape {
                     request,
                     info_hash,
@@ -333,6 +348,15 @@ impl Router {
             Action::Send(to, message)
         };
         self.actions.push(action);
+    }
+
+    fn time_of_day(&self, at: Instant) -> Now {
+        let elapsed = at.saturating_duration_since(self.began.at).as_millis();
+        let elapsed = u64::try_from(elapsed).unwrap_or(u64::MAX);
+        Now {
+            at,
+            unix_ms: self.began.unix_ms.saturating_add(elapsed),
+        }
     }
 
     fn finish(&mut self, request: u64, result: Result<Reply, Failure>) {

@@ -59,18 +59,23 @@ impl Hub {
         };
         let started = Instant::now();
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started_unix_ms = u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX);
+        let now = Now {
+            at: started,
+            unix_ms: started_unix_ms,
+        };
         let keepers = (0..SHARDS)
             .filter_map(|index| u8::try_from(index).ok())
             .map(|index| Mutex::new(Keeper::new(me, index, started, store, fastrand::u64(..))));
         Self {
             me,
             keepers: keepers.collect(),
-            questions: Mutex::new(Questions::new(me, fastrand::u64(..))),
+            questions: Mutex::new(Questions::new(now, me, fastrand::u64(..))),
             events,
             requests: Default::default(),
             picture: Mutex::new(None),
             started,
-            started_unix_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            started_unix_ms,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::ring::contact::Contact;
-use crate::ring::replica::outbox::Reply;
+use crate::ring::replica::outbox::{Now, Reply};
 use crate::ring::replica::router::{Action, Failure, Question, Router};
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::server::Refusal;
@@ -38,9 +38,9 @@ struct Scrape {
 }
 
 impl Questions {
-    pub(super) fn new(me: Contact, seed: u64) -> Self {
+    pub(super) fn new(now: Now, me: Contact, seed: u64) -> Self {
         Self {
-            router: Router::new(me, seed),
+            router: Router::new(now, me, seed),
             waiting: HashMap::new(),
             scrapes: HashMap::new(),
             last: 0,

@@ -192,7 +192,7 @@ impl Keeper {
                 arc,
                 purpose,
                 buckets: Box::new(buckets),
-                unix_ms: self.ring_ms(now),
+                unix_ms: self.ring_clock.ms(now),
             },
         );
     }

@@ -33,6 +33,7 @@ use self::drops::DropRequest;
 use self::partner::Arrived;
 use self::writes::{Pending, Writes};
 use super::arcs;
+use super::clock::RingClock;
 use super::outbox::{Now, Origin, Outbox, Progress, Reply, Report};
 use super::view::CustodyView;
 use crate::id::{InfoHash, RingId};
@@ -57,8 +58,6 @@ const LATE: Duration = Duration::from_millis(200);
 /// After a process was stopped, for so long at least it takes nothing as said now: threads have to read what waits in
 /// their sockets.
 const STALE_FOR: Duration = Duration::from_millis(200);
-/// The clock of another node is followed if it is ahead of this one's by so much at most, in milliseconds: an hour.
-const MAX_AHEAD_MS: u64 = 3_600_000;
 /// In so many ticks all entries are looked at once, to see whether their time is over.
 const SWEEP_TICKS: usize = 600;
 
@@ -69,8 +68,7 @@ pub struct Keeper {
     started: Instant,
     store: Shard,
     clock: HybridClock,
-    /// How far the fastest clock in the ring is ahead of this node's, in milliseconds.
-    ahead_ms: u64,
+    ring_clock: RingClock,
     rng: fastrand::Rng,
     view: Arc<CustodyView>,
     ranges: Vec<Held>,
@@ -100,7 +98,7 @@ impl Keeper {
             started,
             store: Shard::new(settings),
             clock: HybridClock::default(),
-            ahead_ms: 0,
+            ring_clock: RingClock::default(),
             rng: fastrand::Rng::with_seed(seed),
             view: Arc::new(CustodyView::nothing(me)),
             ranges: Vec::new(),
@@ -206,7 +204,9 @@ impl Keeper {
         if !serves || self.is_stale(now.at) {
             return out.reply(origin, Reply::Refused(Refusal::NotYet));
         }
-        let version = self.clock.stamp(self.ring_ms(now));
+        // All owners stamp by one time of day, so an entry that was made here and a later one that is made by another
+        // node are in order, however far the clocks of the two are apart.
+        let version = self.clock.stamp(self.ring_clock.ms(now));
         let Announced { record, downloads } =
             match self.store.announce(self.seconds(now.at), version, announce) {
                 Ok(announced) => announced,
@@ -247,9 +247,20 @@ impl Keeper {
     /// A message of another node for this shard.
     pub fn on_message(&mut self, now: Now, from: &Contact, message: DataMessage, out: &mut Outbox) {
         match message {
-            DataMessage::Announce { request, announce } => {
+            DataMessage::Announce {
+                request,
+                until_ms,
+                announce,
+            } => {
                 let contact = *from;
-                self.announce(now, Origin::Node { contact, request }, &announce, out);
+                let origin = Origin::Node { contact, request };
+                let unix_ms = self.ring_clock.ms(now);
+                let is_mine = self.view.segment_of(announce.info_hash.into()).is_some();
+                if is_mine && unix_ms > until_ms {
+                    out.reply(origin, Reply::Refused(Refusal::TooLate { unix_ms }));
+                } else {
+                    self.announce(now, origin, &announce, out);
+                }
             }
             DataMessage::Scrape {
                 request,
@@ -287,7 +298,7 @@ impl Keeper {
                 buckets,
                 unix_ms,
             } => {
-                self.follow(now, unix_ms);
+                self.ring_clock.follow(now, unix_ms);
                 self.on_digests(now, from, (session, arc, purpose), &buckets, out);
             }
             DataMessage::Differ {
@@ -295,7 +306,7 @@ impl Keeper {
                 mask,
                 unix_ms,
             } => {
-                self.follow(now, unix_ms);
+                self.ring_clock.follow(now, unix_ms);
                 self.on_differ(now.at, from, session, mask, out);
             }
             DataMessage::Swarms {
@@ -408,20 +419,6 @@ impl Keeper {
     fn refuse(&self, origin: Origin, info_hash: &InfoHash, out: &mut Outbox) {
         let hint = self.view.hint((*info_hash).into());
         out.reply(origin, Reply::Refused(Refusal::NotMine { hint }));
-    }
-
-    /// The time of day by the fastest clock in the ring. All owners stamp by it, so an entry that was made here and a
-    /// later one that is made by another node are in order, however far the clocks of the two are apart.
-    fn ring_ms(&self, now: Now) -> u64 {
-        now.unix_ms.saturating_add(self.ahead_ms)
-    }
-
-    /// Takes note of the time of day at another node.
-    fn follow(&mut self, now: Now, theirs_ms: u64) {
-        let ahead = theirs_ms.saturating_sub(now.unix_ms);
-        if ahead <= MAX_AHEAD_MS {
-            self.ahead_ms = self.ahead_ms.max(ahead);
-        }
     }
 
     /// Whether something that is read now may have been said long ago, and said again elsewhere since.

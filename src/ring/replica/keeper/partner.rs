@@ -55,7 +55,7 @@ impl Keeper {
         let mask = (0..BUCKETS_A_SHARD)
             .filter(differs)
             .fold(0, |mask, bucket| mask | 1 << bucket);
-        let unix_ms = self.ring_ms(now);
+        let unix_ms = self.ring_clock.ms(now);
         out.send(
             *from,
             DataMessage::Differ {

@@ -332,6 +332,32 @@ fn what_an_owner_was_told_before_it_was_stopped_does_not_count_as_said_now() {
 }
 
 #[test]
+fn an_announce_for_whose_answer_nobody_waits_any_more_counts_for_nothing() {
+    let mut net = ring_of_three();
+    let now = net.now();
+    let arrives = |net: &mut Net, until_ms| {
+        let message = DataMessage::Announce {
+            request: 7,
+            until_ms,
+            announce: says(hash(5, 0), 1, LEECH),
+        };
+        net.at(1, |keeper, now, out| {
+            keeper.on_message(now, &node(2), message, out)
+        });
+    };
+    arrives(&mut net, now.unix_ms - 1);
+    assert_eq!(net.entries(1), []);
+    let refusal = Refusal::TooLate { unix_ms: now.unix_ms };
+    let answer = net.out[&1].sends.last().cloned();
+    assert_eq!(
+        answer,
+        Some((node(2), DataMessage::Refused { request: 7, refusal }))
+    );
+    arrives(&mut net, now.unix_ms);
+    assert_eq!(net.entries(1).len(), 1);
+}
+
+#[test]
 fn it_wakes_up_with_a_view_in_which_it_asks_others_first() {
     let mut net = ring_of_three();
     net.millis += 5_000;
@@ -380,7 +406,7 @@ fn an_owner_stamps_by_the_fastest_clock_it_has_heard_of() {
     net.millis += 100;
     assert_eq!(stamped(&mut net, 2), Some(mine + 5_100));
     hears(&mut net, mine - 5_000);
-    hears(&mut net, mine + 2 * MAX_AHEAD_MS);
+    hears(&mut net, mine + 2 * crate::ring::replica::clock::MAX_AHEAD_MS);
     assert_eq!(
         stamped(&mut net, 3),
         Some(mine + 5_100),

@@ -44,11 +44,15 @@ fn not_mine(hint: Option<u8>) -> Reply {
     Reply::Refused(Refusal::NotMine { hint: hint.map(node) })
 }
 
+/// The time of day when a test begins.
+const NOON: u64 = 1_700_000_000_000;
+
 /// The router of node 1, which knows of nodes 1 to 5.
 fn router() -> (Router, Instant) {
-    let mut router = Router::new(node(1), 1);
+    let at = Instant::now();
+    let mut router = Router::new(Now { at, unix_ms: NOON }, node(1), 1);
     router.learn((1..=5).map(node));
-    (router, Instant::now())
+    (router, at)
 }
 
 /// Whom the actions ask, and whether a copy may answer.
@@ -225,4 +229,28 @@ fn what_the_ring_finds_is_asked() {
         asked_later(&mut router, &mut now, Duration::from_millis(100)),
         Some(found)
     );
+}
+
+#[test]
+fn an_announce_says_until_when_it_counts_by_the_fastest_clock() {
+    let (mut router, now) = router();
+    let until = |router: &mut Router| {
+        let until = |action| match action {
+            Action::Send(_, DataMessage::Announce { until_ms, .. }) => Some(until_ms),
+            _ => None,
+        };
+        router.take_actions().into_iter().find_map(until)
+    };
+    let wait = ANNOUNCE_WAIT.as_millis() as u64;
+    router.ask(now, 7, announce(3));
+    assert_eq!(until(&mut router), Some(NOON + wait));
+    // The owner has a clock that is ahead of this one's: the next attempt is good for it too.
+    let later = now + Duration::from_millis(5);
+    let unix_ms = NOON + 60_005;
+    router.on_reply(later, &node(3), 7, Reply::Refused(Refusal::TooLate { unix_ms }));
+    assert_eq!(done(&mut router), []);
+    let next = router.next_tick().expect("another attempt");
+    router.on_tick(next);
+    let pause = next.duration_since(now).as_millis() as u64;
+    assert_eq!(until(&mut router), Some(NOON + 60_000 + pause + wait));
 }

@@ -67,14 +67,21 @@ impl DataHost {
             ..settings
         };
         let keepers = (0..SHARDS as u8).map(|index| Keeper::new(me, index, now, settings, rng.u64(..)));
+        let keepers = keepers.collect();
+        // This machine's time of day when the simulation began.
+        let unix_ms = 1_700_000_000_000 + rng.u64(0..5_000);
+        let time_of_day = Now {
+            at: now,
+            unix_ms: unix_ms + now.duration_since(began).as_millis() as u64,
+        };
         let mut host = Self {
             node: Node::new(me, Timing::default(), members, seed, now),
             custody: Custody::new(now, me),
-            keepers: keepers.collect(),
-            router: Router::new(me, seed),
+            keepers,
+            router: Router::new(time_of_day, me, seed),
             done: Vec::new(),
             gone: false,
-            unix_ms: 1_700_000_000_000 + rng.u64(0..5_000),
+            unix_ms,
             rng,
             began,
             next_tick: now,

@@ -1,19 +1,16 @@
-//! A ring of trackers: any node answers, and any two may be killed at once.
+//! Clients of different nodes of one ring.
 
-use std::collections::HashSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
-use dtorrent::tracker::announce::Event;
 
 use crate::support::aria2::Aria2;
 use crate::support::cli::Cli;
 use crate::support::content::Content;
 use crate::support::libtorrent::Libtorrent;
-use crate::support::ring::{self, RingNode};
+use crate::support::ring::{self, RingNode, Word};
 use crate::support::stage::{Stage, wait_for};
 use crate::support::transmission::Transmission;
 
@@ -34,7 +31,7 @@ fn clients_of_different_nodes_meet_and_outlive_two_of_them() {
         fs::rename(torrent, &own).unwrap();
         own
     };
-    let url = |scheme: &str, node: &RingNode| format!("{scheme}://{}/announce", node.address);
+    let url = |scheme: &str, node: &RingNode| format!("{scheme}://{}/announce", node.plan.address);
     let dir = |name: &str| stage.folder(name);
     content.write(&dir("transmission"));
 
@@ -48,8 +45,8 @@ fn clients_of_different_nodes_meet_and_outlive_two_of_them() {
         .info
         .info_hash;
     wait_for("Transmission's announce", LIMIT, || {
-        let others = nodes[2].announce(info_hash, 1, None).unwrap();
-        nodes[2].announce(info_hash, 1, Some(Event::Stopped)).unwrap();
+        let others = nodes[2].announce(Word::of(info_hash, 1)).unwrap();
+        nodes[2].announce(Word::stopped(info_hash, 1)).unwrap();
         (!others.is_empty()).then_some(())
     });
     let with_libtorrent = torrent_for(&[url("udp", &nodes[1])]);
@@ -57,7 +54,7 @@ fn clients_of_different_nodes_meet_and_outlive_two_of_them() {
     libtorrent.wait_finished(LIMIT);
 
     // The nodes of those two die. Ours knows a dead one and a live one, aria2 a live one.
-    let (dead, alive) = (nodes[0].address.clone(), url("http", &nodes[3]));
+    let (dead, alive) = (nodes[0].plan.address.clone(), url("http", &nodes[3]));
     drop((nodes.remove(1), nodes.remove(0)));
     let with_aria2 = torrent_for(&[url("http", &nodes[0])]);
     let mut aria2 = Aria2::start(&stage, &[with_aria2], &dir("aria2"), true);
@@ -68,48 +65,5 @@ fn clients_of_different_nodes_meet_and_outlive_two_of_them() {
     transmission.wait_finished(LIMIT);
     for name in ["libtorrent", "aria2", "ours"] {
         content.assert_in(&dir(name));
-    }
-}
-
-/// Swarms of ten peers each.
-const SWARMS: u32 = 1_000;
-const PEERS: u16 = 10;
-
-fn swarm(number: u32) -> InfoHash {
-    InfoHash::of_info(&number.to_be_bytes())
-}
-
-#[test]
-fn any_two_nodes_may_be_killed_at_once() {
-    let seed = fastrand::u64(..);
-    println!("seed {seed}");
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let stage = Stage::new();
-    let mut nodes = ring::start(&stage, 6);
-    for number in 0..SWARMS {
-        for port in 1..=PEERS {
-            let node = &nodes[rng.usize(..nodes.len())];
-            node.announce(swarm(number), port, None).unwrap();
-        }
-    }
-    let everybody: HashSet<u16> = (1..=PEERS).collect();
-    while nodes.len() > 2 {
-        let second = nodes.swap_remove(rng.usize(..nodes.len()));
-        let first = nodes.swap_remove(rng.usize(..nodes.len()));
-        // `SIGKILL`, one right behind the other.
-        drop((first, second));
-        for node in &nodes {
-            for number in 0..SWARMS {
-                // Who has left gets no peers, so the question comes from one who has come.
-                let found = node.announce(swarm(number), 999, None).unwrap();
-                let mut missing = everybody.difference(&found).peekable();
-                assert!(
-                    missing.peek().is_none(),
-                    "swarm {number} at {}: {missing:?}",
-                    node.address
-                );
-                node.announce(swarm(number), 999, Some(Event::Stopped)).unwrap();
-            }
-        }
     }
 }
