@@ -109,6 +109,12 @@ impl Members {
         })
     }
 
+    /// Those of whom somebody has heard within this time. A ring of 1,000 tells everybody of everybody in some minutes.
+    pub fn lately(&self, now: Instant, within: Duration) -> impl Iterator<Item = Contact> + '_ {
+        let lately = move |heard: &Heard| Duration::from_secs(heard.age.into()) <= within;
+        self.iter(now).filter(lately).map(|heard| heard.contact)
+    }
+
     fn age(&self, now: Instant, until: Instant) -> u32 {
         let left = until.saturating_duration_since(now);
         self.forget_after
@@ -174,6 +180,12 @@ mod tests {
         );
         let later = start + Duration::from_secs(u64::from(DAY) + 1);
         members.expire(later);
+        assert_eq!(
+            members.lately(later, Duration::from_secs(u64::from(DAY))).count(),
+            0
+        );
+        let lately = members.lately(later, Duration::from_secs(u64::from(DAY) + 1));
+        assert_eq!(lately.collect::<Vec<_>>(), [contact(2, 1)]);
         let ages: Vec<Heard> = members.iter(later).collect();
         assert_eq!(ages, [heard(contact(2, 1), DAY + 1)]);
     }

@@ -55,11 +55,19 @@ impl Node {
     }
 
     /// To be called about once a second.
-    pub(crate) fn tick(&mut self) {
+    ///
+    /// # Errors
+    /// The node must end: another one has taken its place.
+    pub(crate) fn tick(&mut self) -> Result<()> {
         match self {
             Self::Alone(tracker) => tracker.tick(),
+            Self::Ring(node) if node.is_outlived() => bail!(
+                "another node runs with this one's id; if two were given copies of one state folder, give one of them \
+                 a folder of its own, else start this node again"
+            ),
             Self::Ring(node) => node.tick(),
         }
+        Ok(())
     }
 
     /// Hands over what others need. The faces still answer.

@@ -139,14 +139,17 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         logger,
         server,
     };
-    running.until_told_to_stop(&signals, &mut node);
-    node.leave();
+    let why = running.until_told_to_stop(&signals, &mut node);
+    match &why {
+        Ok(()) => node.leave(),
+        Err(error) => log::error!("{error:#}"),
+    }
     let Running { server, logger, .. } = running;
     server.stop();
     node.stop();
     log::info!("stopped");
     logger.stop();
-    Ok(())
+    why
 }
 
 /// The history goes on where it ended. Without a file for it, it is in memory, which is no reason not to serve.
@@ -218,12 +221,12 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    fn until_told_to_stop(&mut self, signals: &Receiver<i32>, node: &mut Node) {
+    fn until_told_to_stop(&mut self, signals: &Receiver<i32>, node: &mut Node) -> Result<()> {
         loop {
             match signals.recv_timeout(TICK) {
-                Err(RecvTimeoutError::Timeout) => node.tick(),
+                Err(RecvTimeoutError::Timeout) => node.tick()?,
                 Ok(SIGHUP) => self.reload(),
-                Ok(_) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }

@@ -47,6 +47,15 @@ pub enum KeyError {
         /// What is missing or wrong.
         field: &'static str,
     },
+    /// Another program runs with this state folder.
+    #[error(
+        "{} is in use by another node; stop that one, or give each a folder of its own with --state",
+        .folder.display()
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// The system has no random numbers.
     #[error("the system gives no random numbers, so no key can be made: {0}")]
     Random(snow::Error),

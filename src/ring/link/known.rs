@@ -6,11 +6,14 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
 use super::keys::{KeyError, PublicKey};
 use super::{file, hex};
@@ -43,6 +46,8 @@ pub struct KnownNodes {
     /// Guards the table and the writing of the file. Nothing else is locked under it.
     table: Mutex<Table>,
     path: Option<PathBuf>,
+    /// Held as long as this lives; the kernel gives it up with the process, however that ends.
+    _lock: Option<File>,
 }
 
 impl KnownNodes {
@@ -51,14 +56,17 @@ impl KnownNodes {
         Self {
             table: Mutex::default(),
             path: None,
+            _lock: None,
         }
     }
 
-    /// Reads the file, which need not exist, and writes what is new to it.
+    /// Reads the file, which need not exist, and writes what is new to it. Only one program at a time may: it is the
+    /// node of this folder.
     ///
     /// # Errors
-    /// It exists and cannot be read. Lines that make no sense are left out with a warning.
+    /// Another program has it, or it exists and cannot be read. Lines that make no sense are left out with a warning.
     pub fn open(path: &Path) -> Result<Self, KeyError> {
+        let lock = lock(path)?;
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -76,6 +84,7 @@ impl KnownNodes {
         Ok(Self {
             table: Mutex::new(table),
             path: Some(path.to_owned()),
+            _lock: Some(lock),
         })
     }
 
@@ -156,6 +165,24 @@ impl Table {
     }
 }
 
+/// Keeps other programs out. The file itself is replaced when it changes, so the lock is one beside it.
+fn lock(path: &Path) -> Result<File, KeyError> {
+    let beside = path.with_extension("lock");
+    let file = File::options()
+        .create(true)
+        .write(true)
+        .truncate(false)
+        .open(&beside);
+    let file = file.map_err(KeyError::io("open", &beside))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(Errno::WOULDBLOCK) => Err(KeyError::InUse {
+            folder: path.parent().unwrap_or(path).to_owned(),
+        }),
+        Err(error) => Err(KeyError::io("lock", &beside)(error.into())),
+    }
+}
+
 fn parse(line: &str) -> Option<(RingId, PublicKey, SocketAddr)> {
     let mut words = line.split_whitespace();
     let id = RingId::new(hex::bytes(words.next()?)?);
@@ -198,6 +225,19 @@ mod tests {
         assert_eq!(known.len(), 2);
         assert_eq!(known.check(id(1), TWO, addr(1)), Err(OtherKey));
         assert_eq!(known.check(id(1), ONE, addr(2)), Ok(()));
+    }
+
+    #[test]
+    fn a_folder_serves_one_node_at_a_time() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("known");
+        let first = KnownNodes::open(&path).expect("no file yet");
+        match KnownNodes::open(&path) {
+            Err(KeyError::InUse { folder: named }) => assert_eq!(named, folder.path()),
+            other => panic!("{other:?}"),
+        }
+        drop(first);
+        KnownNodes::open(&path).expect("nobody has it");
     }
 
     #[test]

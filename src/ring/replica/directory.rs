@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::id::RingId;
 use crate::ring::contact::Contact;
@@ -18,7 +18,14 @@ pub struct Directory {
 struct Known {
     contact: Contact,
     avoid_until: Option<Instant>,
+    /// How often in a row it was lost.
+    losses: u32,
 }
+
+/// How long a node that did not answer is left out the first time; each time in a row it is twice as long.
+const LOST_FIRST: Duration = Duration::from_secs(2);
+/// ... and at most so long.
+const LOST_MOST: Duration = Duration::from_secs(300);
 
 impl Directory {
     /// Takes note of a node. Of two lives of one node the later one counts.
@@ -26,6 +33,7 @@ impl Directory {
         let fresh = || Known {
             contact,
             avoid_until: None,
+            losses: 0,
         };
         let known = self.nodes.entry(contact.id).or_insert_with(fresh);
         if known.contact.incarnation < contact.incarnation {
@@ -51,10 +59,24 @@ impl Directory {
         }
     }
 
-    /// Asks a node again at once: it has been heard.
+    /// Leaves a node out that cannot be reached or does not answer: for longer and longer, for it may be dead for good.
+    /// Where it is alive, others name it.
+    pub fn lose(&mut self, now: Instant, contact: &Contact) {
+        if let Some(known) = self.nodes.get_mut(&contact.id)
+            && known.contact.incarnation <= contact.incarnation
+            && known.avoid_until.is_none_or(|until| until <= now)
+        {
+            let wait = LOST_FIRST.saturating_mul(2_u32.saturating_pow(known.losses));
+            known.losses = known.losses.saturating_add(1);
+            known.avoid_until = Some(now + wait.min(LOST_MOST));
+        }
+    }
+
+    /// Asks a node again at once: it has been heard, or named.
     pub fn trust(&mut self, contact: &Contact) {
         if let Some(known) = self.nodes.get_mut(&contact.id) {
             known.avoid_until = None;
+            known.losses = 0;
         }
     }
 
@@ -85,8 +107,6 @@ impl Directory {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn contact(first: u8, incarnation: u64) -> Contact {
@@ -137,5 +157,29 @@ mod tests {
         );
         directory.keep_only(&[contact(20, 1)]);
         assert_eq!(names(directory.from(now, contact(0, 1).id)), [20]);
+    }
+
+    #[test]
+    fn who_stays_lost_is_asked_less_and_less() {
+        let mut directory = Directory::default();
+        directory.learn(contact(10, 1));
+        let mut now = Instant::now();
+        for wait in [2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+            directory.lose(now, &contact(10, 1));
+            // Many questions wait for it: it is lost once.
+            directory.lose(now, &contact(10, 1));
+            let wait = Duration::from_secs(wait);
+            let just_before = now + wait - Duration::from_millis(1);
+            assert_eq!(names(directory.from(just_before, contact(0, 1).id)), [0; 0]);
+            now += wait;
+            assert_eq!(names(directory.from(now, contact(0, 1).id)), [10], "{wait:?}");
+        }
+        directory.trust(&contact(10, 1));
+        directory.lose(now, &contact(10, 1));
+        assert_eq!(
+            names(directory.from(now + LOST_FIRST, contact(0, 1).id)),
+            [10],
+            "it was heard in between"
+        );
     }
 }

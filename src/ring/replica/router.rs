@@ -34,10 +34,11 @@ const MAX_GROWTH: u32 = 8;
 const MAX_HOPS: u32 = 6;
 /// After so many such rows the ring itself is asked who owns the key.
 const LOOKUP_AFTER: u32 = 2;
-/// How long a node that did not answer is not asked.
-const AVOID_LOST: Duration = Duration::from_secs(2);
 /// How long a node that has no say is not asked.
 const AVOID_IDLE: Duration = Duration::from_millis(300);
+
+/// A node of which nobody has heard for so long is not asked: see [`Router::on_members`].
+pub const HEARD_WITHIN: Duration = Duration::from_secs(600);
 
 /// What a client wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +161,8 @@ impl Router {
         }
     }
 
-    /// All nodes that may be in the ring; others are forgotten.
+    /// All nodes that were heard of lately; others are forgotten. Should one of them be in the ring all the same, those
+    /// that are asked for what it owns name it.
     pub fn on_members(&mut self, members: &[Contact]) {
         self.directory.keep_only(members);
         self.directory.learn(self.me);
@@ -211,6 +213,7 @@ impl Router {
         if !self.requests.contains_key(&request) {
             return;
         }
+        self.directory.trust(from);
         match reply {
             Reply::Refused(Refusal::NotMine { hint }) => self.on_not_mine(now, from, request, hint),
             Reply::Refused(Refusal::NotYet) => self.pause(now, request),
@@ -225,7 +228,7 @@ impl Router {
 
     /// The link to a node has broken.
     pub fn on_lost(&mut self, now: Instant, contact: &Contact) {
-        self.directory.avoid(contact, now + AVOID_LOST);
+        self.directory.lose(now, contact);
         let asked = self
             .requests
             .iter()
@@ -257,7 +260,7 @@ impl Router {
             if let Some(silent) = of.asked {
                 of.tries += 1;
                 of.silent = Some((silent, now + ANNOUNCE_WAIT));
-                self.directory.avoid(&silent, now + AVOID_LOST);
+                self.directory.lose(now, &silent);
             }
             if of.tries >= LOOKUP_AFTER {
                 self.actions.push(Action::Lookup(of.question.info_hash().into()));

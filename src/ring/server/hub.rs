@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ use crate::ring::codec::DecodeError;
 use crate::ring::contact::Contact;
 use crate::ring::data::{Addressee, DataMessage};
 use crate::ring::frame::{Frame, Frames, kind};
-use crate::ring::link::{Ending, FrameHandler, Post, Service};
+use crate::ring::link::{Ending, FrameHandler, HandshakeError, Post, Refusal, Service};
 use crate::ring::picture::Picture;
 use crate::ring::replica::keeper::Keeper;
 use crate::ring::replica::outbox::{Now, Origin, Outbox, Reply};
@@ -35,6 +35,8 @@ pub(super) struct Hub {
     requests: [AtomicU64; 2],
     /// Guards the ring as it was shown last for the moment in which it is copied or replaced.
     picture: Mutex<Option<Arc<Picture>>>,
+    /// Whether this life is over for the ring, which knows a later one.
+    is_outlived: AtomicBool,
     started: Instant,
     started_unix_ms: u64,
 }
@@ -74,6 +76,7 @@ impl Hub {
             events,
             requests: Default::default(),
             picture: Mutex::new(None),
+            is_outlived: AtomicBool::new(false),
             started,
             started_unix_ms,
         }
@@ -146,6 +149,15 @@ impl Hub {
         };
     }
 
+    pub(super) fn is_outlived(&self) -> bool {
+        self.is_outlived.load(Ordering::Acquire)
+    }
+
+    /// Takes note that it is. Returns whether that was known.
+    pub(super) fn outlive(&self) -> bool {
+        self.is_outlived.swap(true, Ordering::AcqRel)
+    }
+
     /// Tells the ring thread. It ends before everything that tells it something.
     pub(super) fn tell(&self, event: RingEvent) {
         let _ = self.events.send(event);
@@ -209,7 +221,12 @@ impl Hub {
 
     fn route(&self, now: Now, action: Action, post: &mut Post, out: &mut Outbox) {
         match action {
-            Action::Send(to, message) => send(post, &to, &message),
+            Action::Send(to, message) => {
+                if !send(post, &to, &message) {
+                    // It could not be reached a moment ago: somebody else is to be asked, and at once.
+                    self.questions().router().on_lost(now.at, &to);
+                }
+            }
             Action::Local {
                 request,
                 question,
@@ -278,9 +295,9 @@ impl Hub {
     }
 }
 
-/// Queues a message.
-pub(super) fn send(post: &mut Post, to: &Contact, message: &DataMessage) {
-    post.send(to, message.kind(), |body| message.encode(body));
+/// Queues a message. `false` if it was dropped at once.
+pub(super) fn send(post: &mut Post, to: &Contact, message: &DataMessage) -> bool {
+    post.send(to, message.kind(), |body| message.encode(body))
 }
 
 fn send_all(post: &mut Post, out: &mut Outbox) {
@@ -303,10 +320,14 @@ impl Service for HubService {
 
     fn closed(&self, contact: &Contact, why: &Ending) {
         log::debug!("the link with the ring node {contact} has ended: {why}");
+        if let Ending::Handshake(HandshakeError::Refused(Refusal::OldLife)) = why {
+            self.0.tell(RingEvent::Outlived);
+        }
         self.0.tell(RingEvent::Lost {
             contact: *contact,
             means_dead: why.means_dead(),
             is_idle: matches!(why, Ending::Idle),
+            why: why.to_string(),
         });
     }
 

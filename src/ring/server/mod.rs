@@ -30,7 +30,7 @@ mod tracker;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded, unbounded};
 
@@ -46,6 +46,11 @@ use super::node::Start;
 use super::timing::Timing;
 use crate::net::sockets::SocketFactory;
 use crate::tracker::swarm::Settings;
+
+/// How long a node that ends waits for answers to clients that are under way. An announce takes some milliseconds.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// How often it looks whether they have come.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What a node is made of.
 #[derive(Debug)]
@@ -73,6 +78,7 @@ pub struct Setup {
 /// A running node.
 #[derive(Debug)]
 pub struct RingServer {
+    hub: Arc<Hub>,
     tracker: Arc<RingTracker>,
     links: Arc<Links>,
     events: Sender<RingEvent>,
@@ -121,7 +127,8 @@ impl RingServer {
             .name(format!("ring {}", me.addr))
             .spawn(move || ring.run(how))?;
         Ok(Self {
-            tracker: Arc::new(RingTracker::new(hub, Arc::clone(&links))),
+            tracker: Arc::new(RingTracker::new(Arc::clone(&hub), Arc::clone(&links))),
+            hub,
             links,
             events,
             thread: Some(thread),
@@ -138,6 +145,12 @@ impl RingServer {
         self.tracker.status()
     }
 
+    /// Whether the ring knows a later life of this node, as when another one was started with a copy of its state
+    /// folder. This one serves nothing any more, and must end.
+    pub fn is_outlived(&self) -> bool {
+        self.hub.is_outlived()
+    }
+
     /// Where nodes of the ring that this node has heard of may be found, for the next start.
     pub fn members(&self) -> Vec<SocketAddr> {
         self.status().map(|status| status.members).unwrap_or_default()
@@ -151,8 +164,13 @@ impl RingServer {
         asked.is_ok() && done_rx.recv_timeout(within).is_ok()
     }
 
-    /// Ends the node without a word to the ring but that its links are closed.
+    /// Ends the node without a word to the ring but that its links are closed. Clients of faces that have ended before
+    /// it still get the answers that are under way.
     pub fn stop(mut self) {
+        let began = Instant::now();
+        while !self.hub.questions().router().is_empty() && began.elapsed() < LAST_ANSWERS {
+            thread::sleep(LOOK_EVERY);
+        }
         self.end();
     }
 

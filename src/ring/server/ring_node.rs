@@ -160,6 +160,11 @@ impl RingNode {
         self.server.status()
     }
 
+    /// See [`RingServer::is_outlived`].
+    pub fn is_outlived(&self) -> bool {
+        self.server.is_outlived()
+    }
+
     /// To be called about once a second.
     pub fn tick(&mut self) {
         self.ticks += 1;

@@ -24,8 +24,9 @@ use crate::ring::node::{Action, Node, Start};
 use crate::ring::replica::custody::{self, Custody};
 use crate::ring::replica::keeper::TICK;
 use crate::ring::replica::outbox::{Outbox, Report};
+use crate::ring::replica::router::HEARD_WITHIN;
 use crate::ring::timing::Timing;
-use crate::ring::view::Stage;
+use crate::ring::view::{Neighbour, Stage};
 
 /// How often the addresses of the user are tried while this node is in no ring.
 const MEET_EVERY: Duration = Duration::from_secs(1);
@@ -55,9 +56,13 @@ pub(super) enum RingEvent {
         means_dead: bool,
         /// Nothing was under way on it.
         is_idle: bool,
+        /// For people.
+        why: String,
     },
     /// Who is at an address that the user named.
     Met(SocketAddr, Result<Contact, Ending>),
+    /// The ring knows a later life of this node, and lets nobody talk to this one.
+    Outlived,
     /// A keeper has something to say.
     Report(Report),
     /// The router asks the ring for the owner of a key.
@@ -90,6 +95,8 @@ pub(super) struct RingThread {
     next_tick: Instant,
     leaving: Vec<Sender<()>>,
     is_gone: bool,
+    /// What the log says last of the neighbours, and whether all copies are there.
+    told: (String, bool),
 }
 
 impl RingThread {
@@ -116,6 +123,7 @@ impl RingThread {
             next_tick: now,
             leaving: Vec::new(),
             is_gone: false,
+            told: (String::new(), false),
             hub,
             links,
             inbox,
@@ -158,9 +166,18 @@ impl RingThread {
                 contact,
                 means_dead,
                 is_idle,
-            } => self.on_lost(now, &contact, means_dead, is_idle),
+                why,
+            } => {
+                let view = self.node.view();
+                let mut near = view.preds.iter().chain(&view.succ);
+                if means_dead && near.any(|near| near.contact == contact) {
+                    log::info!("the ring node at {} is gone: {why}", contact.addr);
+                }
+                self.on_lost(now, &contact, means_dead, is_idle);
+            }
             RingEvent::Met(_, Ok(contact)) => self.node.on_found(now, contact),
             RingEvent::Met(addr, Err(why)) => self.complain(addr, &why),
+            RingEvent::Outlived => self.end_outlived(),
             RingEvent::Report(report) => self.custody.on_report(now, report),
             RingEvent::Lookup(key) => self.node.lookup(now, NO_TOKEN, key),
             RingEvent::Leave(done) => {
@@ -192,6 +209,15 @@ impl RingThread {
             });
     }
 
+    /// Whoever goes on with this node's id is the node now. Alone, this one would take announces of which nobody else
+    /// ever hears.
+    fn end_outlived(&mut self) {
+        if !self.hub.outlive() {
+            log::error!("the ring knows a later life of this node: this one serves nobody any more");
+            self.node.leave();
+        }
+    }
+
     fn complain(&mut self, addr: SocketAddr, why: &Ending) {
         let words = why.to_string();
         if self.complained.get(&addr) != Some(&words) {
@@ -210,13 +236,15 @@ impl RingThread {
             return;
         }
         self.next_tick = now + TICK;
+        self.tell_people();
         let members: Vec<Contact> = self.node.members().iter(now).map(|heard| heard.contact).collect();
         self.custody.on_members(&members);
         self.custody.on_tick(now);
         let at = self.hub.now();
         {
             let mut questions = self.hub.questions();
-            questions.router().on_members(&members);
+            let lately: Vec<Contact> = self.node.members().lately(now, HEARD_WITHIN).collect();
+            questions.router().on_members(&lately);
             questions.router().on_tick(now);
         }
         self.hub
@@ -224,6 +252,38 @@ impl RingThread {
                 keeper.on_tick(at, out);
             });
         self.show(now);
+    }
+
+    /// Writes down for people how the ring around this node has changed, if it has.
+    fn tell_people(&mut self) {
+        let view = self.node.view();
+        let addrs = |near: &[Neighbour]| {
+            let addrs: Vec<String> = near.iter().map(|near| near.contact.addr.to_string()).collect();
+            addrs.join(", ")
+        };
+        let neighbours = match view.stage {
+            Stage::Outside | Stage::Left => String::new(),
+            Stage::Member if view.is_alone() => "no other node is in the ring".to_owned(),
+            Stage::Member => format!(
+                "in the ring, before this node: {}; behind it: {}",
+                addrs(&view.preds),
+                addrs(&view.succ)
+            ),
+        };
+        let is_settled = self.custody.is_settled();
+        if neighbours != self.told.0 && !neighbours.is_empty() {
+            log::info!("{neighbours}");
+        }
+        if is_settled != self.told.1 && view.stage == Stage::Member {
+            match self.custody.view().own.first() {
+                Some(own) if is_settled => log::info!(
+                    "all that this node answers for is on {} nodes now",
+                    1 + own.copies.len()
+                ),
+                _ => log::info!("copies are being made of what this node answers for"),
+            }
+        }
+        self.told = (neighbours, is_settled);
     }
 
     /// Knocks where the user says that there are nodes of the ring.
@@ -269,10 +329,7 @@ impl RingThread {
                 }
                 // Only a node that was started to choose says so: that of `choice`.
                 Action::Placed { .. } => {}
-                Action::Outlived { incarnation } => log::error!(
-                    "the ring knows this node's id in a later life ({incarnation}); if two nodes were given copies of \
-                     one state folder, give one of them a folder of its own, else start this node again"
-                ),
+                Action::Outlived { .. } => self.end_outlived(),
             }
         }
         let view = self.node.view();
@@ -293,7 +350,9 @@ impl RingThread {
         let has_moved = !actions.is_empty();
         for action in actions {
             match action {
-                custody::Action::Send(to, message) => hub::send(&mut self.post, &to, &message),
+                custody::Action::Send(to, message) => {
+                    hub::send(&mut self.post, &to, &message);
+                }
                 custody::Action::Publish(view) => {
                     let now = self.hub.now();
                     self.hub

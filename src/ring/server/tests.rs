@@ -1,7 +1,6 @@
 //! Nodes of one ring in one process, over the loopback.
 
 use std::sync::{Condvar, Mutex};
-use std::time::Instant;
 
 use super::*;
 use crate::id::{InfoHash, RingId};

@@ -167,6 +167,21 @@ impl Custody {
         copies.into_iter().map(|copy| (copy, has_all(&copy))).collect()
     }
 
+    /// Whether all entries of this node's arc are known to be on as many nodes as there can be, and nothing is here
+    /// that belongs elsewhere.
+    pub fn is_settled(&self) -> bool {
+        let [segment] = &self.view.own[..] else {
+            return false;
+        };
+        let is_whole = !segment.merging && segment.heir.is_none() && segment.mending.is_empty();
+        let has_copies = segment.copies.len() == self.ring.succ.len().min(plan::COPIES);
+        let all_there = |progress: &Progress| {
+            let mut copies = segment.copies.iter();
+            progress.strays.is_empty() && copies.all(|copy| progress.complete.contains(&(*copy, segment.arc)))
+        };
+        is_whole && has_copies && self.all_say(all_there)
+    }
+
     /// What is to be done, in this order.
     pub fn take_actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)

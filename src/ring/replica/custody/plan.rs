@@ -14,7 +14,7 @@ use crate::ring::replica::view::{CustodyView, Rest, Segment};
 use crate::ring::view::{Neighbour, Stage};
 
 /// Copies beside the owner.
-const COPIES: usize = 2;
+pub(super) const COPIES: usize = 2;
 
 /// What a node has to do with a part of the circle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

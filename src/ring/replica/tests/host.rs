@@ -13,7 +13,7 @@ use crate::ring::node::{self, Node, Start};
 use crate::ring::replica::custody::{self, Custody};
 use crate::ring::replica::keeper::{Keeper, TICK};
 use crate::ring::replica::outbox::{Now, Origin, Outbox, Reply, Report};
-use crate::ring::replica::router::{self, Failure, Question, Router};
+use crate::ring::replica::router::{self, Failure, HEARD_WITHIN, Question, Router};
 use crate::ring::replica::view::CustodyView;
 use crate::ring::sim::host::Host;
 use crate::ring::timing::Timing;
@@ -272,7 +272,8 @@ impl Host for DataHost {
         if self.next_tick <= at {
             self.next_tick = at + TICK;
             let members: Vec<Contact> = self.node.members().iter(at).map(|heard| heard.contact).collect();
-            self.router.on_members(&members);
+            let lately: Vec<Contact> = self.node.members().lately(at, HEARD_WITHIN).collect();
+            self.router.on_members(&lately);
             self.custody.on_members(&members);
             self.custody.on_tick(at);
             for keeper in &mut self.keepers {

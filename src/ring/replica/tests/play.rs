@@ -304,14 +304,16 @@ impl Play {
         self.world
             .with(place, |host, now| host.ask(now, request, question));
         self.collect(place);
-        for _ in 0..500 {
+        // A node that is new has heard of dead ones too, and asks those first that stand before the owner.
+        for _ in 0..2_000 {
             match self.probed.take().filter(|(of, _)| *of == request) {
                 Some((_, Ok(Reply::Announced(answer)))) => return Ok(answer.peers),
                 Some((_, other)) => return Err(format!("place {place} answers {other:?}")),
                 None => self.advance(MILLI),
             }
         }
-        Err(format!("place {place} does not answer for {hash}"))
+        let router = self.world.host(place).map(|host| &host.router);
+        Err(format!("place {place} does not answer for {hash}: {router:?}"))
     }
 
     pub(super) fn swarms(&self) -> Vec<InfoHash> {

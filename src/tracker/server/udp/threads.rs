@@ -23,6 +23,8 @@ use super::datagrams;
 
 /// Datagrams that are answered together.
 const BATCH: usize = 32;
+/// Most batches that are answered once the server is told to stop: about what a socket holds.
+const LAST_BATCHES: usize = 400;
 /// No request is longer: options of BEP 41 included.
 const MAX_REQUEST: usize = 2048;
 /// How often an idle thread looks whether it should end.
@@ -152,20 +154,29 @@ impl Worker {
                 }
             }
         }
+        // Whoever has asked before the end gets an answer.
+        self.front.wake();
+        for _ in 0..LAST_BATCHES {
+            if self.answer_the_rest(&mut buffer) == 0 {
+                break;
+            }
+            self.outbox.send(&self.socket);
+        }
     }
 
-    /// Whatever else is there already, up to a batch.
-    fn answer_the_rest(&mut self, buffer: &mut [u8]) {
-        for _ in 1..BATCH {
+    /// Whatever else is there already, up to a batch. Returns how many datagrams that were.
+    fn answer_the_rest(&mut self, buffer: &mut [u8]) -> usize {
+        for count in 0..BATCH - 1 {
             let Ok((len, _, Some(client))) = recvfrom(&self.socket, &mut *buffer, RecvFlags::DONTWAIT) else {
                 // What is wrong, the next call that waits will say.
-                return;
+                return count;
             };
             let Ok(client) = SocketAddr::try_from(client) else {
                 continue;
             };
             self.answer(&buffer[..len], client);
         }
+        BATCH - 1
     }
 
     fn answer(&mut self, datagram: &[u8], client: SocketAddr) {
