@@ -73,7 +73,7 @@ impl Home {
             "--tracker",
             "http://a.example/announce",
             "--tracker",
-            "udp://b.example:6969",
+            " udp://b.example:6969  udp://c.example:6969",
         ]);
     }
 }
@@ -89,7 +89,11 @@ fn what_was_created_is_shown() {
     assert_eq!(shown["private"], true);
     assert_eq!(
         shown["trackers"],
-        serde_json::json!(["http://a.example/announce", "udp://b.example:6969"])
+        serde_json::json!([
+            "http://a.example/announce",
+            "udp://b.example:6969",
+            "udp://c.example:6969"
+        ])
     );
     let files = serde_json::json!([
         { "path": "holiday/a", "length": 20_000 },

@@ -21,8 +21,9 @@ pub(crate) struct CreateArgs {
     /// Where the .torrent goes [default: the name of PATH with .torrent, in the current folder]
     #[arg(short, long, value_name = "OUT.torrent")]
     output: Option<PathBuf>,
-    /// Announce URL of a tracker; the first one given is asked first, each next one when those before fail
-    #[arg(long, value_name = "URL")]
+    /// Announce URL of a tracker, or several with blanks between: these are equals, such as the nodes of one ring,
+    /// and clients ask one of them. May be given several times
+    #[arg(long, value_name = "URL…")]
     tracker: Vec<String>,
     #[command(flatten)]
     tracker_node: TrackerNodeArgs,
@@ -46,9 +47,18 @@ Examples:
   dtorrent-cli create film.mkv -o film.torrent --piece-length 1048576 --comment 'our film'
   dtorrent-cli create film.mkv --tracker-node
   dtorrent-cli create data/ --tracker https://a.example/announce --tracker udp://b.example:6969 --private
+  dtorrent-cli create data/ --tracker 'udp://one.example:6969/announce udp://two.example:6969/announce'
 
 With --tracker-node the torrent names this computer as its tracker; `dtorrent-cli seed --tracker-node` is that tracker.
 A .torrent that exists is not written over. Hashing uses all cores; Ctrl-C leaves nothing behind.";
+
+/// The URLs of one tier; nothing but blanks is a URL that makes no sense, as an empty one is.
+fn tier(urls: &str) -> Vec<String> {
+    if urls.trim().is_empty() {
+        return vec![urls.to_owned()];
+    }
+    urls.split_whitespace().map(str::to_owned).collect()
+}
 
 pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
     let _log = common.start_log_if_asked()?;
@@ -65,9 +75,7 @@ pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
     let options = CreateOptions {
         path: args.path.clone(),
         piece_length: args.piece_length,
-        trackers: tiers
-            .chain(args.tracker.iter().map(|url| vec![url.clone()]))
-            .collect(),
+        trackers: tiers.chain(args.tracker.iter().map(|urls| tier(urls))).collect(),
         web_seeds: args.web_seed.clone(),
         comment: args.comment.clone(),
         private: args.private,
