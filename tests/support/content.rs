@@ -84,15 +84,19 @@ impl Content {
         let path = stage
             .folder("torrents")
             .join(format!("{}.torrent", self.metainfo.info.name));
-        let tiers = trackers.iter().map(|url| vec![url.clone()]).collect();
+        self.torrent_at(&path, trackers.iter().map(|url| vec![url.clone()]).collect());
+        path
+    }
+
+    /// Writes a `.torrent` with these tiers of trackers.
+    pub(crate) fn torrent_at(&self, path: &Path, tiers: Vec<Vec<String>>) {
         let metainfo = Builder {
             tiers,
             ..self.builder.clone()
         }
         .build()
         .unwrap();
-        fs::write(&path, &metainfo.raw).unwrap();
-        path
+        fs::write(path, &metainfo.raw).unwrap();
     }
 
     /// Writes all files below `dir`.

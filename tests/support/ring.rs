@@ -244,8 +244,16 @@ impl RingNode {
 
     /// How it says that it stands in its ring; none if it does not answer.
     pub(crate) fn figures(&self) -> Option<RingFigures> {
-        let status: Status = serde_json::from_str(&self.client.get("/status")?).ok()?;
-        status.ring
+        self.status()?.ring
+    }
+
+    /// How many seeds it keeps.
+    pub(crate) fn seeds(&self) -> Option<u64> {
+        Some(self.status()?.seeds)
+    }
+
+    fn status(&self) -> Option<Status> {
+        serde_json::from_str(&self.client.get("/status")?).ok()
     }
 
     /// Starts it again, with what it has in its state folder, after it has ended.

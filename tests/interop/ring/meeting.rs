@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use dtorrent::metainfo::Metainfo;
 
+use super::all_of;
 use crate::support::aria2::Aria2;
 use crate::support::cli::Cli;
 use crate::support::content::Content;
 use crate::support::libtorrent::Libtorrent;
-use crate::support::ring::{self, RingNode, Word};
+use crate::support::ring::{self, RingNode, Word, wait_for_ring};
 use crate::support::stage::{Stage, wait_for};
 use crate::support::transmission::Transmission;
 
@@ -20,7 +21,10 @@ const LIMIT: Duration = Duration::from_secs(120);
 #[test]
 fn clients_of_different_nodes_meet_and_outlive_two_of_them() {
     let stage = Stage::new();
-    let mut nodes = ring::start(&stage, 5);
+    let nodes = ring::start(&stage, 5);
+    // In the order of the ring: the first two stand side by side.
+    let order = wait_for_ring(&all_of(&nodes));
+    let nodes: Vec<&RingNode> = order.iter().map(|&at| &nodes[at]).collect();
     // A length of pieces that Transmission takes.
     let content = Content::folder("folder", 3 << 14, 5);
     let mut torrents = 0;
@@ -36,7 +40,7 @@ fn clients_of_different_nodes_meet_and_outlive_two_of_them() {
     content.write(&dir("transmission"));
 
     // Each client has a node of its own. Transmission only ever waits to be found.
-    let with_transmission = torrent_for(&[url("http", &nodes[0])]);
+    let with_transmission = torrent_for(&[url("http", nodes[0])]);
     let mut transmission =
         Transmission::start(&stage, "transmission", &with_transmission, &dir("transmission"));
     // Until then nobody would be told of it, and whoever asked would not ask again for long.
@@ -49,17 +53,29 @@ fn clients_of_different_nodes_meet_and_outlive_two_of_them() {
         nodes[2].announce(Word::stopped(info_hash, 1)).unwrap();
         (!others.is_empty()).then_some(())
     });
-    let with_libtorrent = torrent_for(&[url("udp", &nodes[1])]);
+    let with_libtorrent = torrent_for(&[url("udp", nodes[1])]);
     let mut libtorrent = Libtorrent::start(&stage, &[with_libtorrent], &dir("libtorrent"), true);
-    libtorrent.wait_finished(LIMIT);
+    let with_us = torrent_for(&[url("http", nodes[0]), url("udp", nodes[3])]);
+    let mut ours = Cli::download(&stage, "ours", &[with_us], &dir("ours"))
+        .settings(&stage, "[transfer]\ndownload_limit_kib = 1024")
+        .start(&stage);
+    let begun = dir("ours").join("folder/large.bin");
+    wait_for("the beginning of our download", LIMIT, || {
+        fs::metadata(&begun)
+            .is_ok_and(|file| file.len() > 0)
+            .then_some(())
+    });
 
-    // The nodes of those two die. Ours knows a dead one and a live one, aria2 a live one.
-    let (dead, alive) = (nodes[0].plan.address.clone(), url("http", &nodes[3]));
-    drop((nodes.remove(1), nodes.remove(0)));
-    let with_aria2 = torrent_for(&[url("http", &nodes[0])]);
+    // Both nodes that Transmission and libtorrent know die in the middle of it, an owner and its first copy.
+    nodes[0].process.shoot();
+    nodes[1].process.shoot();
+    assert!(
+        ours.ended().is_none(),
+        "the download was over before anything had happened"
+    );
+    let with_aria2 = torrent_for(&[url("http", nodes[0]), url("http", nodes[2])]);
     let mut aria2 = Aria2::start(&stage, &[with_aria2], &dir("aria2"), true);
-    let with_us = torrent_for(&[format!("http://{dead}/announce"), alive]);
-    let mut ours = Cli::download(&stage, "ours", &[with_us], &dir("ours")).start(&stage);
+    libtorrent.wait_finished(LIMIT);
     aria2.wait_finished(LIMIT);
     ours.finish(LIMIT);
     transmission.wait_finished(LIMIT);

@@ -1,8 +1,10 @@
 //! Rings of real `dtracker`s, and what may befall them.
 
+mod first_down;
 mod kills;
 mod meeting;
 mod parts;
+mod refusals;
 mod restarts;
 mod stops;
 
