@@ -287,12 +287,12 @@ fn hostile(message: &DataMessage, change: impl FnOnce(&mut Vec<u8>)) -> Result<D
 fn values_that_mean_nothing_are_refused() {
     let set = |at: usize, value: u8| move |bytes: &mut Vec<u8>| bytes[at] = value;
     let table: &[(&str, u8, usize, u8, &str)] = &[
-        ("family of a peer", DATA, 28, 5, "address family"),
-        ("state of a peer", DATA, 35, 3, "state of a peer"),
-        ("a flag that is neither", DATA, 36, 2, "flag"),
-        ("families", DATA, 37, 3, "address families"),
-        ("more peers than there may be", DATA, 38, 0xff, "number of peers"),
-        ("refusal", DATA + 4, 8, 4, "refusal"),
+        ("family of a peer", DATA, 36, 5, "address family"),
+        ("state of a peer", DATA, 43, 3, "state of a peer"),
+        ("a flag that is neither", DATA, 44, 2, "flag"),
+        ("families", DATA, 45, 3, "address families"),
+        ("more peers than there may be", DATA, 46, 0xff, "number of peers"),
+        ("refusal", DATA + 4, 8, 5, "refusal"),
         ("state in a value", DATA + 16, 42, 0xff, "state of a peer"),
         ("shard of acknowledgements", DATA + 17, 0, 16, "shard"),
         (
@@ -337,7 +337,7 @@ fn kinds_of_a_later_version_are_passed_over() {
 #[test]
 fn a_peer_at_port_0_is_none() {
     let announce = messages().swap_remove(0).0;
-    let result = hostile(&announce, |bytes| bytes[33..35].fill(0));
+    let result = hostile(&announce, |bytes| bytes[41..43].fill(0));
     assert!(
         matches!(
             result,
