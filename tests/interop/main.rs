@@ -18,5 +18,5 @@ mod mixed_swarm;
 mod others;
 mod poisoner;
 mod ring;
-mod tracker_node;
 mod stats;
+mod tracker_node;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::browser::Browser;
 use crate::support::dtracker::PROGRAM;
-use crate::support::ring::{self, RingNode};
+use crate::support::ring::{self, RingNode, Word};
 use crate::support::stage::{Stage, wait_for};
 
 /// Two cores are shared by whatever else runs, and a minute has to pass.
@@ -50,7 +50,7 @@ fn write_history(stage: &Stage) {
 /// Announces a seed over UDP.
 fn announce_seed(node: &RingNode, info_hash: InfoHash) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.connect(&node.address).unwrap();
+    socket.connect(&node.plan.address).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let ask = |request: &Request| {
         let mut answer = [0; 2048];
@@ -85,14 +85,14 @@ fn announce_seed(node: &RingNode, info_hash: InfoHash) {
 fn status(node: &RingNode, arguments: &[&str]) -> Output {
     let mut command = Command::new(PROGRAM.name);
     command
-        .args(["status", &node.address])
+        .args(["status", &node.plan.address])
         .args(arguments)
         .output()
         .unwrap()
 }
 
 fn get(node: &RingNode, path: &str) -> Value {
-    let body = ureq::get(format!("http://{}{path}", node.address))
+    let body = ureq::get(format!("http://{}{path}", node.plan.address))
         .call()
         .unwrap()
         .body_mut()
@@ -121,12 +121,12 @@ fn the_page_shows_the_ring_and_its_history() {
     for number in 0..SWARMS {
         let info_hash = InfoHash::of_info(&number.to_be_bytes());
         let at = number as usize;
-        nodes[at % 3].announce(info_hash, 1, None).unwrap();
+        nodes[at % 3].announce(Word::of(info_hash, 1)).unwrap();
         announce_seed(&nodes[(at + 1) % 3], info_hash);
     }
     let announced_by = this_minute();
     let mut browser = Browser::start(&stage);
-    browser.open(&format!("http://{}/stats", nodes[0].address));
+    browser.open(&format!("http://{}/stats", nodes[0].plan.address));
 
     figures_are_right(&mut browser);
     drop_downs_change_the_charts(&mut browser);
@@ -147,7 +147,7 @@ fn the_page_shows_the_ring_and_its_history() {
         // Of the page that the browser shows by itself at first.
         .filter(|request| !request.starts_with("chrome:") && !request.starts_with("data:"))
         .collect();
-    let own = format!("http://{}/", nodes[0].address);
+    let own = format!("http://{}/", nodes[0].plan.address);
     assert!(requests.len() > 5, "{requests:?}");
     for request in &requests {
         assert!(request.starts_with(&own), "{request}");
@@ -302,7 +302,7 @@ fn programs_are_told_the_same(node: &RingNode) {
     let told: Value = serde_json::from_slice(&status(node, &["--json"]).stdout).unwrap();
     assert_eq!(told["ring"]["totals"]["leechers"], json!(20));
     assert_eq!(told["torrents"], told["ring"]["totals"]["swarms"]);
-    let metrics = ureq::get(format!("http://{}/metrics", node.address))
+    let metrics = ureq::get(format!("http://{}/metrics", node.plan.address))
         .call()
         .unwrap();
     let metrics = metrics.into_body().read_to_string().unwrap();

@@ -7,9 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use dtorrent::id::{InfoHash, PeerId};
+use dtorrent::ring::picture::{Health, NodePicture, Picture};
 use dtorrent::tracker::announce::{AnnounceRequest, Event};
 use dtorrent::tracker::http::{announce_url, decode_announce};
-use dtorrent::tracker::server::{RingFigures, Status};
+use dtorrent::tracker::server::Status;
 use fastrand::Rng;
 
 use super::datagrams::Datagrams;
@@ -242,18 +243,15 @@ impl RingNode {
         }
     }
 
-    /// How it says that it stands in its ring; none if it does not answer.
-    pub(crate) fn figures(&self) -> Option<RingFigures> {
-        self.status()?.ring
+    /// The ring as it shows it; none if it does not answer.
+    pub(crate) fn picture(&self) -> Option<Picture> {
+        serde_json::from_str(&self.client.get("/ring")?).ok()
     }
 
     /// How many seeds it keeps.
     pub(crate) fn seeds(&self) -> Option<u64> {
-        Some(self.status()?.seeds)
-    }
-
-    fn status(&self) -> Option<Status> {
-        serde_json::from_str(&self.client.get("/status")?).ok()
+        let status: Status = serde_json::from_str(&self.client.get("/status")?).ok()?;
+        Some(status.seeds)
     }
 
     /// Starts it again, with what it has in its state folder, after it has ended.
@@ -281,10 +279,10 @@ pub(crate) fn wait_for_ring(nodes: &[&RingNode]) -> Vec<usize> {
     let mut last = String::new();
     let mut looks = 0;
     wait_for(&what, LIMIT, || {
-        let figures: Option<Vec<RingFigures>> = nodes.iter().map(|node| node.figures()).collect();
-        let why = match figures {
+        let pictures: Option<Vec<Picture>> = nodes.iter().map(|node| node.picture()).collect();
+        let why = match pictures {
             None => Err("a node does not answer".to_owned()),
-            Some(figures) => order_of(&figures),
+            Some(pictures) => order_of(&pictures),
         };
         match why {
             Ok(order) => Some(order),
@@ -302,22 +300,24 @@ pub(crate) fn wait_for_ring(nodes: &[&RingNode]) -> Vec<usize> {
 }
 
 /// The nodes in the order of the ring, if it is one and everything is in its place.
-fn order_of(figures: &[RingFigures]) -> Result<Vec<usize>, String> {
-    let count = figures.len();
+fn order_of(pictures: &[Picture]) -> Result<Vec<usize>, String> {
+    let count = pictures.len();
     let mut order: Vec<usize> = (0..count).collect();
-    order.sort_by(|&one, &other| figures[one].id.cmp(&figures[other].id));
+    order.sort_by(|&one, &other| pictures[one].me.cmp(&pictures[other].me));
     for (at, &index) in order.iter().enumerate() {
-        let node = &figures[index];
-        let near = |steps: usize| figures[order[(at + steps) % count]].address;
-        let behind: Vec<SocketAddr> = (1..count).map(near).take(4).collect();
+        let picture = &pictures[index];
+        let near = |steps: usize| &pictures[order[(at + steps) % count]].me;
+        let behind = (1..count).map(near).take(4);
         let before = (count > 1).then(|| near(count - 1));
-        let is_right = node.behind == behind
-            && node.before.first().copied() == before
-            && node.serving
-            && node.settled
-            && node.copies == count.min(3);
+        let has_all = |me: &NodePicture| {
+            me.health == Health::Serving && me.copies_complete == count.min(3) && me.mending.is_empty()
+        };
+        let is_right = picture.successors.iter().eq(behind)
+            && picture.predecessors.first() == before
+            && picture.this_node().is_some_and(has_all);
         if !is_right {
-            return Err(format!("{node:?}"));
+            let (me, behind) = (picture.this_node(), &picture.successors);
+            return Err(format!("{me:?} before {behind:?}"));
         }
     }
     Ok(order)
