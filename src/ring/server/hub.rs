@@ -21,7 +21,7 @@ use crate::ring::picture::Picture;
 use crate::ring::replica::keeper::Keeper;
 use crate::ring::replica::outbox::{Now, Origin, Outbox, Reply};
 use crate::ring::replica::router::{Action, Question};
-use crate::tracker::server::seam::Totals;
+use crate::tracker::server::seam::{Mailbag, Totals};
 use crate::tracker::swarm::{SHARDS, Settings, shard_of};
 
 /// Everything of a node but its ring thread and its links.
@@ -197,7 +197,7 @@ impl Hub {
     pub(super) fn settle(&self, now: Now, post: &mut Post, out: &mut Outbox) {
         out.flush();
         send_all(post, out);
-        let mut answers = Vec::new();
+        let mut answers = Mailbag::default();
         loop {
             let replies = std::mem::take(&mut out.replies);
             let actions = {
@@ -214,9 +214,7 @@ impl Hub {
                 self.route(now, action, post, out);
             }
         }
-        for (ticket, answer) in answers {
-            ticket.answer(answer);
-        }
+        drop(answers);
     }
 
     fn route(&self, now: Now, action: Action, post: &mut Post, out: &mut Outbox) {

@@ -8,7 +8,7 @@ use crate::ring::replica::outbox::{Now, Reply};
 use crate::ring::replica::router::{Action, Failure, Question, Router};
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::server::Refusal;
-use crate::tracker::server::seam::{AnnounceAnswer, KeptTicket, Late};
+use crate::tracker::server::seam::{AnnounceAnswer, KeptTicket, Late, Mailbag};
 
 /// The router, and to whom its answers go.
 #[derive(Debug)]
@@ -82,14 +82,15 @@ impl Questions {
         }
     }
 
-    /// What the router wants done next. Answers are given here; `answers` takes those tickets whose answers are
-    /// ready, for they are answered with no lock held.
-    pub(super) fn take_actions(&mut self, answers: &mut Vec<(KeptTicket, Late)>) -> Vec<Action> {
+    /// What the router wants done next, but for answers: these go into `answers`, to be delivered with no lock held.
+    pub(super) fn take_actions(&mut self, answers: &mut Mailbag) -> Vec<Action> {
         let mut actions = self.router.take_actions();
         actions.retain_mut(|action| match action {
             Action::Done { request, result } => {
                 let (request, result) = (*request, std::mem::replace(result, Err(Failure::NoAnswer)));
-                answers.extend(self.finish(request, result));
+                if let Some((ticket, late)) = self.finish(request, result) {
+                    answers.add(ticket, late);
+                }
                 false
             }
             _ => true,

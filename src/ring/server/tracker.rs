@@ -61,15 +61,6 @@ impl RingTracker {
         reply_rx.recv_timeout(STATUS_WAIT).ok()
     }
 
-    /// Passes what the router has been asked on to whoever knows, and sends what comes out.
-    fn route(&self, out: &mut Outbox) {
-        let pooled = self.posts().pop();
-        let mut post = pooled.unwrap_or_else(|| self.links.post());
-        self.hub.settle(self.hub.now(), &mut post, out);
-        post.flush();
-        self.posts().push(post);
-    }
-
     fn posts(&self) -> std::sync::MutexGuard<'_, Vec<Post>> {
         self.posts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,7 +89,6 @@ impl Tracker for RingTracker {
         self.hub
             .questions()
             .announce(self.hub.now().at, question, ticket.keep());
-        self.route(&mut out);
         Reply::Later
     }
 
@@ -107,8 +97,17 @@ impl Tracker for RingTracker {
         self.hub
             .questions()
             .scrape(self.hub.now().at, questions, ticket.keep());
-        self.route(&mut Outbox::default());
         Reply::Later
+    }
+
+    /// Passes what the router has been asked on to whoever knows. Whoever settles the hub before does it instead, at
+    /// the latest the ring thread with its next tick.
+    fn flush(&self) {
+        let pooled = self.posts().pop();
+        let mut post = pooled.unwrap_or_else(|| self.links.post());
+        self.hub.settle(self.hub.now(), &mut post, &mut Outbox::default());
+        post.flush();
+        self.posts().push(post);
     }
 
     fn all_swarms(&self) -> Vec<(InfoHash, ScrapeCounts)> {

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use super::refusal::Refusal;
-use super::seam::{AnnounceAnswer, KeptTicket, Late, Mailbox, Reply, ReturnTo, Ticket, Totals, Tracker};
+use super::seam::{
+    AnnounceAnswer, KeptTicket, Late, Letter, Mailbag, Mailbox, Reply, Ticket, Totals, Tracker,
+};
 use crate::id::InfoHash;
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::swarm::PeerAnnounce;
@@ -15,6 +17,8 @@ pub(super) enum Script {
     AtOnce,
     Refuse(Refusal),
     Later,
+    /// Later, but not before the face says that this is all.
+    AtFlush,
 }
 
 /// Has the same peers in every swarm.
@@ -61,7 +65,7 @@ impl Scripted {
         match *self.script.lock().unwrap() {
             Script::AtOnce => Reply::Ready,
             Script::Refuse(refusal) => Reply::Refused(refusal),
-            Script::Later => {
+            Script::Later | Script::AtFlush => {
                 self.kept.lock().unwrap().push(ticket.keep());
                 Reply::Later
             }
@@ -88,6 +92,16 @@ impl Tracker for Scripted {
         self.reply(ticket)
     }
 
+    fn flush(&self) {
+        if *self.script.lock().unwrap() != Script::AtFlush {
+            return;
+        }
+        let mut bag = Mailbag::default();
+        for ticket in self.kept.lock().unwrap().drain(..) {
+            bag.add(ticket, Late::Announced(self.answer()));
+        }
+    }
+
     fn all_swarms(&self) -> Vec<(InfoHash, ScrapeCounts)> {
         vec![(InfoHash::new([9; 20]), COUNTS), (InfoHash::new([1; 20]), COUNTS)]
     }
@@ -103,10 +117,10 @@ impl Tracker for Scripted {
 
 /// Keeps letters until somebody looks.
 #[derive(Debug, Default)]
-pub(super) struct Letters(pub(super) Mutex<Vec<(ReturnTo, Late)>>);
+pub(super) struct Letters(pub(super) Mutex<Vec<Letter>>);
 
 impl Mailbox for Letters {
-    fn deliver(&self, to: ReturnTo, answer: Late) {
-        self.0.lock().unwrap().push((to, answer));
+    fn deliver(&self, letters: &mut Vec<Letter>) {
+        self.0.lock().unwrap().append(letters);
     }
 }

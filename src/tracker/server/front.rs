@@ -79,6 +79,8 @@ pub(super) struct Front {
     pub(super) second: u32,
     rules: Reader<Rules>,
     mailbox: Arc<dyn Mailbox>,
+    /// Whether the tracker has been asked something that it answers later, and was not told yet that this is all.
+    unflushed: bool,
     rng: fastrand::Rng,
     announced: AnnounceAnswer,
     info_hashes: Vec<InfoHash>,
@@ -93,6 +95,7 @@ impl Front {
             second: shared.second(),
             rules: shared.rules.reader(),
             mailbox,
+            unflushed: false,
             rng: fastrand::Rng::new(),
             announced: AnnounceAnswer::default(),
             info_hashes: Vec::new(),
@@ -137,7 +140,10 @@ impl Front {
         {
             Reply::Ready => Some(Ok(&mut self.announced)),
             Reply::Refused(refusal) => Some(Err(refusal)),
-            Reply::Later => None,
+            Reply::Later => {
+                self.unflushed = true;
+                None
+            }
         }
     }
 
@@ -167,7 +173,18 @@ impl Front {
                 counts: &self.counts,
             })),
             Reply::Refused(refusal) => Some(Err(refusal)),
-            Reply::Later => None,
+            Reply::Later => {
+                self.unflushed = true;
+                None
+            }
+        }
+    }
+
+    /// To be called when all requests of a wake-up have been handed in: lets the tracker work on those that it
+    /// answers later.
+    pub(super) fn flush(&mut self) {
+        if std::mem::take(&mut self.unflushed) {
+            self.shared.tracker.flush();
         }
     }
 

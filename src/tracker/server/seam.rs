@@ -3,6 +3,9 @@
 //! A face asks a [`Tracker`] and hands it a [`Ticket`]. Most answers are there at once, in the face's own thread and
 //! with no other thread woken. An answer that needs other machines comes later: the tracker keeps the ticket, and
 //! answers through it from whatever thread learns of it.
+//!
+//! Cost goes by wake-ups, not by requests. So a face says when it has handed in all that one wake-up has brought
+//! ([`Tracker::flush`]), and who answers later delivers all that it has learnt at once ([`Mailbag`]).
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -63,6 +66,10 @@ pub trait Tracker: Send + Sync + fmt::Debug {
     /// [`Reply::Ready`].
     fn scrape(&self, info_hashes: &[InfoHash], ticket: Ticket<'_>, counts: &mut Vec<ScrapeCounts>) -> Reply;
 
+    /// The face has handed in all that one wake-up has brought: what was put off, to be done once for all of it, is
+    /// done now. It is called soon after each [`Reply::Later`], but not by a face that ends in between.
+    fn flush(&self) {}
+
     /// All swarms that this node holds, in no order.
     fn all_swarms(&self) -> Vec<(InfoHash, ScrapeCounts)>;
 
@@ -108,10 +115,13 @@ pub enum Late {
     Refused(Refusal),
 }
 
+/// An answer that came later, and to whom it goes.
+pub type Letter = (ReturnTo, Late);
+
 /// Where a face takes answers that come later.
 pub trait Mailbox: Send + Sync + fmt::Debug {
-    /// Takes one; called from any thread, and quick.
-    fn deliver(&self, to: ReturnTo, answer: Late);
+    /// Takes these, and leaves none; called from any thread, and quick.
+    fn deliver(&self, letters: &mut Vec<Letter>);
 }
 
 /// Lent with each request: says where the answer goes, should it come later. Costs nothing until it is kept.
@@ -147,7 +157,7 @@ impl KeptTicket {
     /// Sends the answer.
     pub fn answer(mut self, answer: Late) {
         if let Some(mailbox) = self.mailbox.take() {
-            mailbox.deliver(self.to, answer);
+            mailbox.deliver(&mut vec![(self.to, answer)]);
         }
     }
 }
@@ -155,7 +165,41 @@ impl KeptTicket {
 impl Drop for KeptTicket {
     fn drop(&mut self) {
         if let Some(mailbox) = self.mailbox.take() {
-            mailbox.deliver(self.to, Late::Refused(Refusal::Unanswered));
+            mailbox.deliver(&mut vec![(self.to, Late::Refused(Refusal::Unanswered))]);
+        }
+    }
+}
+
+/// Answers that are delivered together, when this is dropped: one delivery for each mailbox, and so one wake-up or one
+/// system call.
+#[derive(Debug, Default)]
+pub struct Mailbag {
+    /// There are only as many mailboxes as threads of faces.
+    mailboxes: Vec<(Arc<dyn Mailbox>, Vec<Letter>)>,
+}
+
+impl Mailbag {
+    /// Adds an answer.
+    pub fn add(&mut self, mut ticket: KeptTicket, answer: Late) {
+        let Some(mailbox) = ticket.mailbox.take() else {
+            return;
+        };
+        let letter = (ticket.to, answer);
+        let known = self
+            .mailboxes
+            .iter_mut()
+            .find(|(of, _)| Arc::ptr_eq(of, &mailbox));
+        match known {
+            Some((_, letters)) => letters.push(letter),
+            None => self.mailboxes.push((mailbox, vec![letter])),
+        }
+    }
+}
+
+impl Drop for Mailbag {
+    fn drop(&mut self) {
+        for (mailbox, letters) in &mut self.mailboxes {
+            mailbox.deliver(letters);
         }
     }
 }
@@ -167,11 +211,11 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Default)]
-    struct Letters(Mutex<Vec<(ReturnTo, Late)>>);
+    struct Letters(Mutex<Vec<Vec<Letter>>>);
 
     impl Mailbox for Letters {
-        fn deliver(&self, to: ReturnTo, answer: Late) {
-            self.0.lock().unwrap().push((to, answer));
+        fn deliver(&self, letters: &mut Vec<Letter>) {
+            self.0.lock().unwrap().push(std::mem::take(letters));
         }
     }
 
@@ -184,9 +228,27 @@ mod tests {
         drop(Ticket::new(&mailbox, to).keep());
         let _never_kept = Ticket::new(&mailbox, to);
         let expected = [
-            (to, Late::Scraped(Vec::new())),
-            (to, Late::Refused(Refusal::Unanswered)),
+            [(to, Late::Scraped(Vec::new()))],
+            [(to, Late::Refused(Refusal::Unanswered))],
         ];
         assert_eq!(*letters.0.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_bag_is_delivered_in_order_and_once_to_each_mailbox() {
+        let letters = [Arc::new(Letters::default()), Arc::new(Letters::default())];
+        let to = |request| ReturnTo::Http { slot: 1, request };
+        let mut bag = Mailbag::default();
+        for request in 0..6 {
+            let mailbox: Arc<dyn Mailbox> = letters[request as usize % 2].clone();
+            let ticket = Ticket::new(&mailbox, to(request)).keep();
+            bag.add(ticket, Late::Scraped(Vec::new()));
+        }
+        assert!(letters.iter().all(|letters| letters.0.lock().unwrap().is_empty()));
+        drop(bag);
+        for (letters, requests) in letters.iter().zip([[0, 2, 4], [1, 3, 5]]) {
+            let expected = requests.map(|request| (to(request), Late::Scraped(Vec::new())));
+            assert_eq!(*letters.0.lock().unwrap(), [expected]);
+        }
     }
 }

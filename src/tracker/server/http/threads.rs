@@ -20,7 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::super::ServeError;
 use super::super::counters::Face;
 use super::super::front::{Front, Shared};
-use super::super::seam::{Late, Mailbox, ReturnTo};
+use super::super::seam::{Late, Letter, Mailbox, ReturnTo};
 use super::connection::{Bench, Connection, Gone, Readiness};
 use super::connections::{Connections, Key};
 use super::desk::Desk;
@@ -131,7 +131,7 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
 }
 
 /// An answer that came later: place, request, what it is.
-type Letter = (u32, u32, Late);
+type Answer = (u32, u32, Late);
 
 /// All that a thread owns.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ struct Poller {
     epoll: OwnedFd,
     waker: Arc<Waker>,
     mailbox: Arc<HttpMailbox>,
-    letters: Receiver<Letter>,
+    answers: Receiver<Answer>,
     listeners: Arc<[Socket]>,
     /// Whether `epoll` tells of new connections; not while there is no room for one.
     accepting: bool,
@@ -163,9 +163,9 @@ impl Poller {
             epoll::EventData::new_u64(WAKER),
             epoll::EventFlags::IN,
         )?;
-        let (letters_tx, letters) = unbounded();
+        let (answers_tx, answers) = unbounded();
         let mailbox = Arc::new(HttpMailbox {
-            letters: letters_tx,
+            answers: answers_tx,
             waker: Arc::clone(&waker),
             called: AtomicBool::new(false),
         });
@@ -174,7 +174,7 @@ impl Poller {
             epoll,
             waker,
             mailbox,
-            letters,
+            answers,
             listeners: Arc::clone(listeners),
             accepting: false,
             connections: Connections::default(),
@@ -207,12 +207,14 @@ impl Poller {
                 key => self.advance(Key(key), flags),
             }
         }
-        self.take_letters();
+        self.take_answers();
         let second = self.bench.desk.front.second;
         if second != self.swept {
             self.swept = second;
             self.sweep(second);
         }
+        // Last: what was answered or ended above may have let the next request of a connection through.
+        self.bench.desk.front.flush();
         !self.bench.desk.front.shared.is_stopping() || self.wind_down(second)
     }
 
@@ -357,9 +359,9 @@ impl Poller {
         }
     }
 
-    fn take_letters(&mut self) {
+    fn take_answers(&mut self) {
         self.mailbox.called.store(false, Ordering::SeqCst);
-        while let Ok((slot, request, late)) = self.letters.try_recv() {
+        while let Ok((slot, request, late)) = self.answers.try_recv() {
             if let Some(key) = self.connections.key_at(slot) {
                 self.work_on(key, |connection, slot, bench| {
                     connection.take_late(slot, request, late, bench)
@@ -419,20 +421,22 @@ fn watch(epoll: &OwnedFd, key: Key, connection: &mut Connection) -> rustix::io::
 /// Takes answers from any thread and wakes the one that they are for.
 #[derive(Debug)]
 struct HttpMailbox {
-    letters: Sender<Letter>,
+    answers: Sender<Answer>,
     waker: Arc<Waker>,
     /// Whether the thread was woken and has not looked yet, so that many answers cost one wake-up.
     called: AtomicBool,
 }
 
 impl Mailbox for HttpMailbox {
-    fn deliver(&self, to: ReturnTo, answer: Late) {
-        let ReturnTo::Http { slot, request } = to else {
-            log::error!("an answer for UDP came to the HTTP face");
-            return;
-        };
-        // It fails only once the thread has ended, and then nobody waits.
-        let _ = self.letters.send((slot, request, answer));
+    fn deliver(&self, letters: &mut Vec<Letter>) {
+        for (to, answer) in letters.drain(..) {
+            let ReturnTo::Http { slot, request } = to else {
+                log::error!("an answer for UDP came to the HTTP face");
+                continue;
+            };
+            // It fails only once the thread has ended, and then nobody waits.
+            let _ = self.answers.send((slot, request, answer));
+        }
         if !self.called.swap(true, Ordering::SeqCst) {
             self.waker.wake();
         }

@@ -18,7 +18,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::super::ServeError;
 use super::super::counters::Face;
 use super::super::front::{Front, Shared};
-use super::super::seam::{Late, Mailbox, ReturnTo};
+use super::super::seam::{Letter, Mailbox, ReturnTo};
 use super::datagrams;
 
 /// Datagrams that are answered together.
@@ -144,6 +144,7 @@ impl Worker {
                     self.answer(&buffer[..len], client);
                     self.answer_the_rest(&mut buffer);
                     self.outbox.send(&self.socket);
+                    self.front.flush();
                 }
                 Err(error) if is_nap(&error) => {}
                 Err(error) => {
@@ -248,7 +249,7 @@ fn send_together(socket: &UdpSocket, bytes: &[u8], letters: &[(SocketAddrAny, Ra
     }
 }
 
-/// Sends what comes later, from the thread that brings it: a socket for datagrams can be shared.
+/// Sends what comes later, from the thread that brings it and as one: a socket for datagrams can be shared.
 #[derive(Debug)]
 struct UdpMailbox {
     socket: Arc<UdpSocket>,
@@ -256,14 +257,20 @@ struct UdpMailbox {
 }
 
 impl Mailbox for UdpMailbox {
-    fn deliver(&self, to: ReturnTo, answer: Late) {
-        let ReturnTo::Udp { client, transaction } = to else {
-            log::error!("an answer for HTTP came to the UDP face");
-            return;
-        };
-        let interval = self.shared.rules.newest().interval(&mut fastrand::Rng::new());
-        let mut datagram = Vec::with_capacity(128);
-        datagrams::write_late(transaction, &answer, interval, &mut datagram);
-        let _ = self.socket.send_to(&datagram, client);
+    fn deliver(&self, letters: &mut Vec<Letter>) {
+        let rules = self.shared.rules.newest();
+        let mut rng = fastrand::Rng::new();
+        let mut outbox = Outbox::default();
+        for (to, answer) in letters.drain(..) {
+            let ReturnTo::Udp { client, transaction } = to else {
+                log::error!("an answer for HTTP came to the UDP face");
+                continue;
+            };
+            let interval = rules.interval(&mut rng);
+            outbox.push(client, |out| {
+                datagrams::write_late(transaction, &answer, interval, out);
+            });
+        }
+        outbox.send(&self.socket);
     }
 }
