@@ -186,6 +186,11 @@ impl<'a> Reader<'a> {
         Ok(SocketAddr::new(ip.to_canonical(), self.u16()?))
     }
 
+    /// How many bytes are left.
+    pub fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// Whether nothing is left.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()

@@ -29,6 +29,9 @@ use crate::tracker::swarm::{
     canonical,
 };
 
+/// Bytes of an IPv4 peer.
+const SHORTEST_PEER: usize = 7;
+
 /// The kinds of frame.
 mod kind {
     use crate::ring::frame::kind::DATA;
@@ -401,8 +404,8 @@ fn read_list<'a, T>(
     if usize::from(len) > most {
         return Err(bad("length of a list", len));
     }
-    // Not collected, for that would reserve by a number that the bytes need not keep.
-    let mut items = Vec::new();
+    // The number is only what the sender says; no item is shorter than a peer, or the few that are grow the list.
+    let mut items = Vec::with_capacity(usize::from(len).min(bytes.left() / SHORTEST_PEER));
     for _ in 0..len {
         items.push(read(bytes)?);
     }

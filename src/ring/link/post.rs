@@ -1,6 +1,5 @@
 //! How a thread sends frames. Layer 3.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -23,12 +22,18 @@ const REMEMBERED: usize = 256;
 /// wake-up has brought. What is dropped unflushed is flushed then.
 pub struct Post {
     shared: Arc<Shared>,
-    remembered: HashMap<RingId, Arc<Neighbour>>,
-    /// Those with something new in their queues.
-    touched: Vec<Arc<Neighbour>>,
+    /// In the order of their ids. A thread sends to a few, and each frame is looked up here.
+    remembered: Vec<Remembered>,
     /// What could not be queued since the last flush, and whether the node is to be reported.
     lost: Vec<(Contact, Ending)>,
     frame: Vec<u8>,
+}
+
+struct Remembered {
+    id: RingId,
+    neighbour: Arc<Neighbour>,
+    /// Whether something new is in its queue.
+    is_touched: bool,
 }
 
 impl fmt::Debug for Post {
@@ -41,8 +46,7 @@ impl Post {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self {
             shared,
-            remembered: HashMap::new(),
-            touched: Vec::new(),
+            remembered: Vec::new(),
             lost: Vec::new(),
             frame: Vec::new(),
         }
@@ -59,18 +63,12 @@ impl Post {
             log::error!("a frame for the ring node {to} was not sent: {error}");
             return false;
         }
-        let Some(neighbour) = self.neighbour(to.id) else {
+        let Some(at) = self.remember(to.id) else {
             return false;
         };
-        let pushed = neighbour.push(to, &self.frame);
-        if !self
-            .touched
-            .iter()
-            .any(|touched| Arc::ptr_eq(touched, &neighbour))
-        {
-            self.touched.push(neighbour);
-        }
-        match pushed {
+        let remembered = &mut self.remembered[at];
+        remembered.is_touched = true;
+        match remembered.neighbour.push(to, &self.frame) {
             Pushed::Queued => true,
             Pushed::OtherLife => {
                 self.lost.push((*to, Ending::OtherLife));
@@ -82,8 +80,10 @@ impl Post {
 
     /// Sends what this thread has queued.
     pub fn flush(&mut self) {
-        for neighbour in self.touched.drain(..) {
-            self.shared.flush(&neighbour);
+        for remembered in &mut self.remembered {
+            if std::mem::take(&mut remembered.is_touched) {
+                self.shared.flush(&remembered.neighbour);
+            }
         }
         for (contact, why) in self.lost.drain(..) {
             self.shared.service.closed(&contact, &why);
@@ -95,16 +95,26 @@ impl Post {
 
     /// Bytes that wait to be sent to this node: a measure for who sends much.
     pub fn waiting(&mut self, id: RingId) -> usize {
-        self.neighbour(id).map_or(0, |neighbour| neighbour.waiting())
+        let at = self.remember(id);
+        at.map_or(0, |at| self.remembered[at].neighbour.waiting())
     }
 
-    fn neighbour(&mut self, id: RingId) -> Option<Arc<Neighbour>> {
-        if let Some(neighbour) = self.remembered.get(&id) {
-            return Some(Arc::clone(neighbour));
-        }
-        let neighbour = self.shared.neighbour(id)?;
-        self.remembered.insert(id, Arc::clone(&neighbour));
-        Some(neighbour)
+    /// Where a node stands among those remembered.
+    fn remember(&mut self, id: RingId) -> Option<usize> {
+        let place = self
+            .remembered
+            .binary_search_by_key(&id, |remembered| remembered.id);
+        let at = match place {
+            Ok(at) => return Some(at),
+            Err(at) => at,
+        };
+        let remembered = Remembered {
+            id,
+            neighbour: self.shared.neighbour(id)?,
+            is_touched: false,
+        };
+        self.remembered.insert(at, remembered);
+        Some(at)
     }
 }
 

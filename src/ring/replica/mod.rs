@@ -8,7 +8,7 @@
 //! | [`router`] | the other side of the write path, at the node that the client has asked |
 //! | [`view`] | what the custody tells the keepers |
 //! | [`outbox`] | what machines want done |
-//! | [`directory`], [`arcs`] | who may own a key; arithmetic |
+//! | [`directory`], [`arcs`], [`numbered`] | who may own a key; arithmetic; maps |
 //! | `clock` | the time of day in the ring |
 //!
 //! # The rules
@@ -91,6 +91,7 @@ mod clock;
 pub mod custody;
 pub mod directory;
 pub mod keeper;
+pub mod numbered;
 pub mod outbox;
 pub mod router;
 pub mod view;

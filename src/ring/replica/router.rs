@@ -8,11 +8,12 @@
 //!
 //! A scrape changes nothing, so where the owner does not answer at once a copy does.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::clock::RingClock;
 use super::directory::Directory;
+use super::numbered::Numbered;
 use super::outbox::{Now, Reply};
 use crate::id::{InfoHash, RingId};
 use crate::ring::contact::Contact;
@@ -126,7 +127,7 @@ pub struct Router {
     began: Now,
     clock: RingClock,
     directory: Directory,
-    requests: HashMap<u64, Request>,
+    requests: Numbered<Request>,
     due: BTreeSet<(Instant, u64)>,
     rng: fastrand::Rng,
     actions: Vec<Action>,
@@ -142,7 +143,7 @@ impl Router {
             began: now,
             clock: RingClock::default(),
             directory,
-            requests: HashMap::new(),
+            requests: Numbered::default(),
             due: BTreeSet::new(),
             rng: fastrand::Rng::with_seed(seed),
             actions: Vec::new(),
@@ -151,7 +152,9 @@ impl Router {
 
     /// What is to be done, in this order.
     pub fn take_actions(&mut self) -> Vec<Action> {
-        std::mem::take(&mut self.actions)
+        // What comes next is about as much.
+        let room = Vec::with_capacity(self.actions.len());
+        std::mem::replace(&mut self.actions, room)
     }
 
     /// Nodes of the ring: neighbours, and whoever else is known.
@@ -204,7 +207,6 @@ impl Router {
                 tries: 0,
             },
         );
-        self.due.insert((now, request));
         self.send(now, request, None);
     }
 

@@ -1,9 +1,9 @@
 //! What the clients of this node wait for. Layer 2, but for the tickets.
 
-use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::ring::contact::Contact;
+use crate::ring::replica::numbered::Numbered;
 use crate::ring::replica::outbox::{Now, Reply};
 use crate::ring::replica::router::{Action, Failure, Question, Router};
 use crate::tracker::announce::ScrapeCounts;
@@ -14,8 +14,8 @@ use crate::tracker::server::seam::{AnnounceAnswer, KeptTicket, Late, Mailbag};
 #[derive(Debug)]
 pub(super) struct Questions {
     router: Router,
-    waiting: HashMap<u64, Waiting>,
-    scrapes: HashMap<u64, Scrape>,
+    waiting: Numbered<Waiting>,
+    scrapes: Numbered<Scrape>,
     last: u64,
 }
 
@@ -41,8 +41,8 @@ impl Questions {
     pub(super) fn new(now: Now, me: Contact, seed: u64) -> Self {
         Self {
             router: Router::new(now, me, seed),
-            waiting: HashMap::new(),
-            scrapes: HashMap::new(),
+            waiting: Numbered::default(),
+            scrapes: Numbered::default(),
             last: 0,
         }
     }

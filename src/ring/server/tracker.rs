@@ -13,7 +13,7 @@ use crate::id::InfoHash;
 use crate::ring::contact::Contact;
 use crate::ring::link::{Links, Post};
 use crate::ring::picture::Picture;
-use crate::ring::replica::outbox::{Origin, Outbox, Reply as KeeperReply};
+use crate::ring::replica::outbox::{Now, Origin, Outbox, Reply as KeeperReply};
 use crate::ring::replica::router::Question;
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::server::seam::{AnnounceAnswer, Reply, Ticket, Totals, Tracker};
@@ -28,8 +28,8 @@ const AT_ONCE: u64 = u64::MAX;
 pub struct RingTracker {
     hub: Arc<Hub>,
     links: Arc<Links>,
-    /// Those not in use at the moment. Each thread that asks needs one.
-    posts: Mutex<Vec<Post>>,
+    /// What threads that ask send with: those not in use at the moment.
+    desks: Mutex<Vec<(Post, Outbox)>>,
 }
 
 impl fmt::Debug for RingTracker {
@@ -45,7 +45,7 @@ impl RingTracker {
         Self {
             hub,
             links,
-            posts: Mutex::new(Vec::new()),
+            desks: Mutex::new(Vec::new()),
         }
     }
 
@@ -61,34 +61,32 @@ impl RingTracker {
         reply_rx.recv_timeout(STATUS_WAIT).ok()
     }
 
-    fn posts(&self) -> std::sync::MutexGuard<'_, Vec<Post>> {
-        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn desks(&self) -> std::sync::MutexGuard<'_, Vec<(Post, Outbox)>> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer of this node alone, where nobody else needs to hear of the announce.
-    fn answer_alone(&self, announce: &PeerAnnounce, out: &mut Outbox) -> Option<KeeperReply> {
-        let now = self.hub.now();
+    fn answer_alone(&self, now: Now, announce: &PeerAnnounce) -> Option<KeeperReply> {
         let mut keeper = self.hub.keeper(shard_of(&announce.info_hash));
         if !keeper.answers_alone(announce.info_hash.into()) {
             return None;
         }
-        keeper.announce(now, Origin::Local { request: AT_ONCE }, announce, out);
+        let mut out = Outbox::default();
+        keeper.announce(now, Origin::Local { request: AT_ONCE }, announce, &mut out);
         out.replies.pop().map(|(_, reply)| reply)
     }
 }
 
 impl Tracker for RingTracker {
     fn announce(&self, announce: &PeerAnnounce, ticket: Ticket<'_>, answer: &mut AnnounceAnswer) -> Reply {
-        let mut out = Outbox::default();
-        if let Some(KeeperReply::Announced(ready)) = self.answer_alone(announce, &mut out) {
+        let now = self.hub.now();
+        if let Some(KeeperReply::Announced(ready)) = self.answer_alone(now, announce) {
             answer.counts = ready.counts;
             answer.peers = ready.peers;
             return Reply::Ready;
         }
         let question = Question::Announce(*announce);
-        self.hub
-            .questions()
-            .announce(self.hub.now().at, question, ticket.keep());
+        self.hub.questions().announce(now.at, question, ticket.keep());
         Reply::Later
     }
 
@@ -103,11 +101,11 @@ impl Tracker for RingTracker {
     /// Passes what the router has been asked on to whoever knows. Whoever settles the hub before does it instead, at
     /// the latest the ring thread with its next tick.
     fn flush(&self) {
-        let pooled = self.posts().pop();
-        let mut post = pooled.unwrap_or_else(|| self.links.post());
-        self.hub.settle(self.hub.now(), &mut post, &mut Outbox::default());
+        let pooled = self.desks().pop();
+        let (mut post, mut out) = pooled.unwrap_or_else(|| (self.links.post(), Outbox::default()));
+        self.hub.settle(self.hub.now(), &mut post, &mut out);
         post.flush();
-        self.posts().push(post);
+        self.desks().push((post, out));
     }
 
     fn all_swarms(&self) -> Vec<(InfoHash, ScrapeCounts)> {

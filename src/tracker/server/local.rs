@@ -99,10 +99,9 @@ impl Tracker for LocalTracker {
         if let Err(full) = local.shard.announce(now, version, announce) {
             return Reply::Refused(full.into());
         }
-        local
+        answer.counts = local
             .shard
             .choose(now, announce, &mut local.rng, &mut answer.peers);
-        answer.counts = local.shard.counts(&announce.info_hash);
         Reply::Ready
     }
 

@@ -188,16 +188,17 @@ impl Shard {
     /// Appends up to `announce.limit` peers of the swarm, chosen at random, for the peer that announces: leechers
     /// for a seed, leechers and seeds for a leecher, nobody for one that leaves, and never itself. Peers whose time
     /// is over are left out. If fewer than the limit are stored, it gets them all; of more than twice as many it may
-    /// get a few less than the limit, when the time of many is over and they have not been swept.
+    /// get a few less than the limit, when the time of many is over and they have not been swept. Returns what
+    /// [`Self::counts`] would: the swarm need not be looked up twice.
     pub fn choose(
         &self,
         now: Seconds,
         announce: &PeerAnnounce,
         rng: &mut fastrand::Rng,
         out: &mut Vec<SocketAddr>,
-    ) {
+    ) -> ScrapeCounts {
         let Some(swarm) = self.table.get(&announce.info_hash) else {
-            return;
+            return ScrapeCounts::default();
         };
         let PeerAnnounce {
             state,
@@ -220,6 +221,7 @@ impl Shard {
         if let Some(v6) = v6 {
             choose_from(v6, asker_v6, state, limit - v4_limit, now, rng, out);
         }
+        swarm.counts()
     }
 
     /// How many peers the swarm has. Entries whose time is over count until [`Self::expire`] meets them.

@@ -406,10 +406,11 @@ impl Keeper {
                 limit: pending.announce.limit.min(MAX_PEERS),
                 ..pending.announce
             };
-            self.store
+            let counts = self
+                .store
                 .choose(seconds, &announce, &mut self.rng, &mut self.peers);
             let answer = Answer {
-                counts: self.store.counts(&announce.info_hash),
+                counts,
                 peers: self.peers.clone(),
             };
             out.reply(pending.origin, Reply::Announced(answer));

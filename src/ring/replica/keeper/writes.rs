@@ -119,7 +119,8 @@ impl Writes {
         let Some((at, slot)) = of.find(|(_, slot)| slot.contact == *from) else {
             return Vec::new();
         };
-        let mut safe = Vec::new();
+        let most: usize = runs.iter().map(|run| usize::from(run.len)).sum();
+        let mut safe = Vec::with_capacity(most.min(self.waiting));
         for run in runs {
             let len = self.queue.len() as u64;
             let start = run.first.saturating_sub(self.first).min(len);

@@ -31,6 +31,8 @@ const MAX_REQUEST: usize = 2048;
 const NAP: Duration = Duration::from_millis(500);
 /// The wait after reading failed for a reason that may last: it must not be tried in a loop.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Room for an answer with 30 peers: more than most have.
+const USUAL_ANSWER: usize = 200;
 /// For bursts: some 10,000 requests. The system lowers it to `net.core.rmem_max`.
 const SOCKET_BUFFER: usize = 4 << 20;
 
@@ -260,7 +262,10 @@ impl Mailbox for UdpMailbox {
     fn deliver(&self, letters: &mut Vec<Letter>) {
         let rules = self.shared.rules.newest();
         let mut rng = fastrand::Rng::new();
-        let mut outbox = Outbox::default();
+        let mut outbox = Outbox {
+            bytes: Vec::with_capacity(letters.len() * USUAL_ANSWER),
+            letters: Vec::with_capacity(letters.len()),
+        };
         for (to, answer) in letters.drain(..) {
             let ReturnTo::Udp { client, transaction } = to else {
                 log::error!("an answer for HTTP came to the UDP face");
