@@ -122,7 +122,7 @@ fn every_field_is_read_and_bad_ones_are_not() {
 fn what_is_no_answer_is_an_error() {
     assert!(matches!(decode_announce(b""), Err(HttpError::Bencode(_))));
     assert!(matches!(decode_announce(b"d5:peers"), Err(HttpError::Bencode(_))));
-    assert!(matches!(decode_announce(b"<html>"), Err(HttpError::Bencode(_))));
+    assert!(matches!(decode_announce(b"<html>"), Err(HttpError::WebPage)));
     assert_eq!(decode_announce(b"i5e"), Err(HttpError::NotADictionary));
     let failure = encode_failure("no\x1b[2J");
     assert_eq!(
