@@ -172,8 +172,19 @@ impl Torrent {
         {
             log::debug!("{}: {} left: {reason}", self.info.name, peer.session.addr);
             self.forget(now, key);
+            if let CloseReason::Disk(error) = &reason {
+                self.cannot_serve(error);
+            }
             self.actions.push(Action::Close(key, reason));
         }
+    }
+
+    /// What we promised to a peer cannot be read. The next one would be let down as well, and fetching it again
+    /// unasked would write where a disk was mounted until now: it is for the user to say what has become of it.
+    fn cannot_serve(&mut self, error: &str) {
+        self.halt_for_good(format!(
+            "{error}. Nothing of it is shared until it is started again or rechecked."
+        ));
     }
 
     fn on_message(&mut self, now: Instant, key: PeerKey, message: &Message) {

@@ -494,26 +494,36 @@ impl Torrent {
 
     /// Stops fetching because of an error of the disk; a full one is tried again by itself.
     pub(super) fn halt(&mut self, now: Instant, error: &StorageError) {
-        let retries = error.is_disk_full();
-        if let Some(halt) = &mut self.halt
-            && (retries || !halt.why.retries)
-        {
-            // Nothing worse than what was told before.
-            halt.retry_at = halt.why.retries.then(|| now + FULL_DISK_RETRY);
-            return;
+        if !error.is_disk_full() {
+            return self.halt_for_good(format!("{error}."));
         }
-        let again = if retries {
-            " The download goes on by itself when there is room."
-        } else {
-            ""
-        };
-        let message = format!("{error}.{again}");
+        let retry_at = Some(now + FULL_DISK_RETRY);
+        match &mut self.halt {
+            // Nothing worse than what was told before.
+            Some(halt) if halt.why.retries => halt.retry_at = retry_at,
+            Some(_) => {}
+            None => self.set_halt(
+                format!("{error}. The download goes on by itself when there is room."),
+                retry_at,
+            ),
+        }
+    }
+
+    /// Stops everything that needs the disk until the user does something about it.
+    pub(super) fn halt_for_good(&mut self, message: String) {
+        // The first of them is told: the next ones follow from it as a rule.
+        if self.halt.as_ref().is_none_or(|halt| halt.why.retries) {
+            self.set_halt(message, None);
+        }
+    }
+
+    fn set_halt(&mut self, message: String, retry_at: Option<Instant>) {
         self.halt = Some(Halt {
             why: Halted {
                 message: message.clone(),
-                retries,
+                retries: retry_at.is_some(),
             },
-            retry_at: retries.then(|| now + FULL_DISK_RETRY),
+            retry_at,
         });
         self.actions.push(Action::Halted(message));
     }

@@ -92,6 +92,40 @@ fn a_full_disk_holds_up_one_torrent_until_there_is_room() {
 }
 
 #[test]
+fn a_seed_whose_file_was_cut_short_says_so_and_is_whole_again_after_a_recheck() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::folder("films", &[("a", 4 * PIECE), ("b", 4 * PIECE)]);
+    let mut seed = Client::start(&home.path().join("seed"));
+    let seed_at = seed.seed(&torrent);
+    let mut other = Client::start(&home.path().join("other"));
+    let other_at = other.seed(&torrent);
+    let cut = fs::File::options()
+        .write(true)
+        .open(seed.data("films/b"))
+        .unwrap();
+    cut.set_len(PIECE as u64).unwrap();
+
+    let leech = Client::start(&home.path().join("leech"));
+    leech.add(&torrent.metainfo, &[seed_at]);
+    let failed = seed.wait_state(torrent.id(), TorrentState::Failed);
+    let why = failed.error.unwrap();
+    assert!(
+        why.contains("films/b is shorter than it should be") && why.contains("recheck"),
+        "{why}"
+    );
+    let told = |event: &&EngineEvent| matches!(event, EngineEvent::Failed { info_hash: Some(id), .. } if *id == torrent.id());
+    assert_eq!(seed.seen.iter().filter(told).count(), 1);
+
+    seed.send(EngineCommand::Recheck(torrent.id()));
+    seed.send(EngineCommand::AddPeers {
+        info_hash: torrent.id(),
+        peers: vec![other_at],
+    });
+    seed.wait_state(torrent.id(), TorrentState::Seeding);
+    assert!(torrent.is_whole_in(&seed.data("")));
+}
+
+#[test]
 fn a_folder_that_is_a_file_fails_the_torrent_until_it_is_put_right() {
     let home = tempdir().unwrap();
     let torrent = Torrent::file("film", 4 * PIECE);

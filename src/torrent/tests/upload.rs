@@ -149,3 +149,24 @@ fn a_request_for_what_does_not_exist_ends_the_connection() {
     world.step();
     assert!(matches!(&world.closed[&key], CloseReason::Protocol(_)));
 }
+
+#[test]
+fn data_that_cannot_be_read_halts_the_torrent_and_is_told_once() {
+    let mut world = seed();
+    let keys = [1, 2, 3].map(|number| leech(&mut world, number, true));
+    world.leave_for(keys[0], CloseReason::Stalled);
+    world.step();
+    assert_eq!(world.torrent.halted(), None, "that was the peer's fault");
+    for key in &keys[1..] {
+        world.leave_for(*key, CloseReason::Disk("fixture/0 is missing; put it back".into()));
+    }
+    world.steps(200);
+    let halted = world.torrent.halted().unwrap();
+    assert!(!halted.retries);
+    assert_eq!(world.halted.len(), 1, "{:?}", world.halted);
+    assert!(
+        halted.message.contains("fixture/0 is missing") && halted.message.contains("rechecked"),
+        "{}",
+        halted.message
+    );
+}

@@ -215,8 +215,13 @@ impl World {
 
     /// The peer's connection ends.
     pub(super) fn leave(&mut self, key: PeerKey) {
+        self.leave_for(key, CloseReason::ByPeer);
+    }
+
+    /// The peer's connection ends for this reason.
+    pub(super) fn leave_for(&mut self, key: PeerKey, reason: CloseReason) {
         self.peers.remove(&key);
-        self.batch(key, Vec::new(), Some(CloseReason::ByPeer));
+        self.batch(key, Vec::new(), Some(reason));
     }
 
     fn batch(&mut self, peer: PeerKey, inputs: Vec<PeerInput>, closed: Option<CloseReason>) {
