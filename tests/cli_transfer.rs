@@ -192,6 +192,26 @@ fn incomplete_data_is_not_seeded() {
 }
 
 #[test]
+fn data_that_cannot_be_read_is_not_called_incomplete() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path("data/pair")).unwrap();
+    for name in ["data/pair/a", "data/pair/b"] {
+        fs::write(scene.path(name), content()).unwrap();
+    }
+    let created = scene.command(&["create", "data/pair"]).output().unwrap();
+    assert!(created.status.success(), "{created:?}");
+    fs::remove_file(scene.path("data/pair/b")).unwrap();
+    fs::create_dir(scene.path("data/pair/b")).unwrap();
+    let output = scene.start(&["seed", "pair.torrent", "--dir", "data"]).wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("pair/b is not a regular file") && !error.contains("fetch the rest"),
+        "{error}"
+    );
+}
+
+#[test]
 fn the_limit_of_open_files_is_raised_as_far_as_it_goes() {
     let scene = Scene::new();
     let program = env!("CARGO_BIN_EXE_dtorrent-cli");

@@ -426,6 +426,7 @@ impl Torrent {
     fn go_on_checking(&mut self) {
         let Some(check) = &mut self.check else { return };
         while !self.stopping
+            && self.halt.is_none()
             && check.at_disk < CHECKS_AT_ONCE
             && let Some(piece) = check.waiting.pop_front()
         {
@@ -447,30 +448,35 @@ impl Torrent {
 
     /// Takes in what the disk threads did.
     pub fn on_disk(&mut self, now: Instant, result: DiskResult) {
-        if let Some(check) = &mut self.check
-            && check.at_disk > 0
-        {
-            let checked = match &result {
-                DiskResult::Checked { piece, .. } => {
-                    self.have.insert(*piece);
-                    true
-                }
-                DiskResult::Mismatch { .. } => true,
-                DiskResult::Failed {
-                    piece: Some(_),
-                    error,
-                } => {
-                    log::error!("{}: piece could not be checked: {error}", self.info.name);
-                    true
-                }
-                _ => false,
-            };
-            if checked {
-                check.at_disk -= 1;
-                return;
-            }
+        if self.check.as_ref().is_none_or(|check| check.at_disk == 0) {
+            return self.on_piece_result(now, result);
         }
-        self.on_piece_result(now, result);
+        match result {
+            DiskResult::Checked { piece, .. } => {
+                self.have.insert(piece);
+                self.checked(None);
+            }
+            DiskResult::Mismatch { .. } => self.checked(None),
+            // It may be there and whole: only what was read can be called missing, and fetched again.
+            DiskResult::Failed {
+                piece: Some(piece),
+                error,
+            } => {
+                self.checked(Some(piece));
+                self.halt_for_good(format!(
+                    "{error}. The check of its data goes on when it is started again."
+                ));
+            }
+            result => self.on_piece_result(now, result),
+        }
+    }
+
+    /// A check has come back from the disk threads, and must be done `again` if it came to nothing.
+    fn checked(&mut self, again: Option<PieceIndex>) {
+        if let Some(check) = &mut self.check {
+            check.at_disk -= 1;
+            check.waiting.extend(again);
+        }
     }
 
     /// 0..=1 of a check.

@@ -126,6 +126,26 @@ fn a_seed_whose_file_was_cut_short_says_so_and_is_whole_again_after_a_recheck() 
 }
 
 #[test]
+fn data_that_cannot_be_read_is_not_taken_for_missing() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::folder("films", &[("a", 4 * PIECE), ("b", 4 * PIECE)]);
+    let mut client = Client::start(home.path());
+    torrent.write_to(&client.data(""));
+    let (b, aside) = (client.data("films/b"), home.path().join("aside"));
+    fs::rename(&b, &aside).unwrap();
+    fs::create_dir(&b).unwrap();
+    client.add(&torrent.metainfo, &[]);
+    let failed = client.wait_state(torrent.id(), TorrentState::Failed);
+    let why = failed.error.unwrap();
+    assert!(why.contains("films/b is not a regular file"), "{why}");
+
+    fs::remove_dir(&b).unwrap();
+    fs::rename(&aside, &b).unwrap();
+    client.send(EngineCommand::Start(torrent.id()));
+    client.wait_state(torrent.id(), TorrentState::Seeding);
+}
+
+#[test]
 fn a_folder_that_is_a_file_fails_the_torrent_until_it_is_put_right() {
     let home = tempdir().unwrap();
     let torrent = Torrent::file("film", 4 * PIECE);

@@ -232,6 +232,30 @@ fn a_check_that_is_stopped_knows_what_it_has_not_looked_at() {
 }
 
 #[test]
+fn a_check_that_cannot_read_a_piece_halts_and_does_not_call_it_missing() {
+    let mut world = World::new(Plan {
+        to_check: (0..20).collect(),
+        ..Plan::default()
+    });
+    world.disk.speed = 1;
+    world.disk.unreadable = Some(PieceIndex(3));
+    world.steps(100);
+    assert_eq!((world.checked, world.halted.len()), (0, 1));
+    let halted = world.torrent.halted().unwrap();
+    assert!(
+        halted.message.contains("fixture/0") && !halted.retries,
+        "{}",
+        halted.message
+    );
+    world.torrent.stop(world.now);
+    world.steps(5);
+    assert!(!world.torrent.awaits_disk());
+    let seen = world.torrent.have().count();
+    assert_eq!(seen as usize + world.torrent.unchecked().len(), 20);
+    assert!(world.torrent.unchecked().contains(&PieceIndex(3)));
+}
+
+#[test]
 fn pieces_at_the_disk_count_after_a_stop() {
     for plan in [Plan::default(), spilled()] {
         let mut world = World::new(plan);

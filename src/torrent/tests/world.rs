@@ -148,6 +148,7 @@ impl World {
                 full: false,
                 fails_one_in: None,
                 forgets: false,
+                unreadable: None,
                 prepared: 0,
             },
             now: Instant::now(),

@@ -24,6 +24,8 @@ pub(in crate::torrent::tests) struct Disk {
     pub(in crate::torrent::tests) fails_one_in: Option<u32>,
     /// The files are gone when a piece is read back.
     pub(in crate::torrent::tests) forgets: bool,
+    /// This piece cannot be read back.
+    pub(in crate::torrent::tests) unreadable: Option<PieceIndex>,
     pub(in crate::torrent::tests) prepared: usize,
 }
 
@@ -104,6 +106,12 @@ impl Disk {
                 }
                 DiskResult::Spilled { blocks: names }
             }
+            DiskTask::CheckPiece { piece, .. } if self.unreadable == Some(piece) => DiskResult::Failed {
+                piece: Some(piece),
+                error: StorageError::NotAFile {
+                    path: "fixture/0".into(),
+                },
+            },
             DiskTask::CheckPiece { piece, .. } if self.forgets => DiskResult::Mismatch {
                 piece,
                 digests: Vec::new(),
