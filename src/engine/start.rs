@@ -176,6 +176,6 @@ fn commons(
         disk: DiskPool::spawn(disk_threads)?,
         greeter,
         next_peer: AtomicU64::new(1),
-        connections: ConnectionLimit::new(config.network.max_connections),
+        connections: Arc::new(ConnectionLimit::new(config.network.max_connections)),
     })
 }

@@ -21,6 +21,7 @@ use crate::peer::link::{CompletedLog, PeerBatch, PeerKey};
 use crate::storage::Storage;
 use crate::storage::disk::DiskJob;
 use crate::storage::task::{DiskResult, DiskTask};
+use crate::torrent::connections::ConnectionSlot;
 use crate::torrent::link::{Commons, DownloaderHandle, Setup, TorrentCommand, TorrentReport};
 use crate::torrent::report::details;
 use crate::torrent::state::{Action, Start, Torrent};
@@ -47,7 +48,7 @@ pub struct Downloader {
     metainfo: Arc<Metainfo>,
     storage: Arc<Storage>,
     torrent: Torrent,
-    connections: HashMap<PeerKey, Connection>,
+    connections: HashMap<PeerKey, Connected>,
     /// Connections that were told to close and whose threads are ending.
     leaving: Vec<Connection>,
     completed: Arc<CompletedLog>,
@@ -69,6 +70,13 @@ pub struct Downloader {
     batches_tx: Sender<PeerBatch>,
     disk_tx: Sender<DiskResult>,
     reports: Sender<(InfoHash, TorrentReport)>,
+}
+
+/// A connection, and the room that it takes among those of all torrents.
+#[derive(Debug)]
+struct Connected {
+    connection: Connection,
+    _slot: ConnectionSlot,
 }
 
 /// Tells the engine of a panic, as the torrent would else never end.
@@ -233,26 +241,18 @@ impl Downloader {
     }
 
     fn on_greeted(&mut self, now: Instant, greeted: Greeted) {
-        if !self.commons.connections.take() {
+        let Some(slot) = self.commons.connections.take() else {
             log::debug!(
                 "{}: {} is turned away: too many connections of all torrents",
                 self.name(),
                 greeted.peer.addr
             );
             return self.torrent.on_dial_failed(now, greeted.peer.addr, false);
-        }
-        if !self.join(now, greeted) {
-            self.commons.connections.give_back();
-        }
-    }
-
-    /// Whether the peer is connected now.
-    fn join(&mut self, now: Instant, greeted: Greeted) -> bool {
+        };
         let session = match self.torrent.admit(now, &greeted.peer) {
             Ok(session) => session,
             Err(reason) => {
-                log::debug!("{}: {} is turned away: {reason}", self.name(), greeted.peer.addr);
-                return false;
+                return log::debug!("{}: {} is turned away: {reason}", self.name(), greeted.peer.addr);
             }
         };
         let addr = greeted.peer.addr;
@@ -262,8 +262,11 @@ impl Downloader {
                 log::debug!("{}: {addr} joined as {key}", self.name());
                 self.torrent
                     .on_joined(now, key, session, Arc::clone(connection.counters()));
-                self.connections.insert(key, connection);
-                true
+                let connected = Connected {
+                    connection,
+                    _slot: slot,
+                };
+                self.connections.insert(key, connected);
             }
             Err(error) => {
                 log::warn!(
@@ -271,7 +274,6 @@ impl Downloader {
                     self.name()
                 );
                 self.torrent.on_dial_failed(now, addr, false);
-                false
             }
         }
     }
@@ -373,15 +375,14 @@ impl Downloader {
     fn act(&mut self, action: Action) {
         match action {
             Action::Tell(peer, command) => {
-                if let Some(connection) = self.connections.get(&peer) {
-                    connection.send(command);
+                if let Some(connected) = self.connections.get(&peer) {
+                    connected.connection.send(command);
                 }
             }
             Action::Close(peer, _) => {
-                if let Some(connection) = self.connections.remove(&peer) {
-                    self.commons.connections.give_back();
-                    connection.close();
-                    self.leaving.push(connection);
+                if let Some(connected) = self.connections.remove(&peer) {
+                    connected.connection.close();
+                    self.leaving.push(connected.connection);
                 }
             }
             Action::Dial(addr) => {
@@ -400,7 +401,9 @@ impl Downloader {
                     have.len()
                 );
                 self.completed.push(piece);
-                self.connections.values().for_each(Connection::nudge_haves);
+                self.connections
+                    .values()
+                    .for_each(|connected| connected.connection.nudge_haves());
             }
             Action::Checked => {
                 self.sync_now = true;

@@ -87,7 +87,7 @@ pub struct Commons {
     /// The next connection's key.
     pub next_peer: AtomicU64,
     /// Room for connections.
-    pub connections: ConnectionLimit,
+    pub connections: Arc<ConnectionLimit>,
 }
 
 /// What one Downloader needs.
