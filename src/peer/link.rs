@@ -84,8 +84,11 @@ pub enum PeerCommand {
     Upload(Block),
     /// The peer took this request back: drop it if it is still queued (and say so to a fast peer).
     CancelUpload(Block),
-    /// Drop every queued upload and send `choke`, with the rejects that BEP 6 asks for.
-    Choke,
+    /// Send `choke` and drop every queued upload, with the rejects that BEP 6 asks for.
+    Choke {
+        /// Uploads from these pieces stay: they were granted whether we choke or not (BEP 6 §allowed fast set).
+        granted: Vec<PieceIndex>,
+    },
     /// The list of completed pieces has grown: send a `have` for each new one.
     Haves,
 }

@@ -326,7 +326,8 @@ impl Torrent {
             let command = if serve {
                 PeerCommand::Send(vec![Message::Unchoke])
             } else {
-                PeerCommand::Choke
+                let granted = peer.session.granted_fast.clone();
+                PeerCommand::Choke { granted }
             };
             self.actions.push(Action::Tell(*key, command));
         }

@@ -64,12 +64,14 @@ impl Outbox {
                     self.drop_upload(block);
                 }
             }
-            PeerCommand::Choke => {
+            PeerCommand::Choke { granted } => {
                 // First the choke, so that the peer does not ask again for what is rejected (BEP 6 §reject).
                 self.say(&Message::Choke);
-                for block in std::mem::take(&mut self.uploads) {
-                    self.drop_upload(block);
-                }
+                let (kept, dropped): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.uploads)
+                    .into_iter()
+                    .partition(|block| granted.contains(&block.piece));
+                self.uploads = kept;
+                dropped.into_iter().for_each(|block| self.drop_upload(block));
             }
             PeerCommand::Haves => self.tell_haves(),
         }

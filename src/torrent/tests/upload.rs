@@ -95,6 +95,27 @@ fn a_choked_newcomer_gets_the_pieces_of_its_allowed_fast_set() {
 }
 
 #[test]
+fn a_choke_does_not_take_back_what_was_granted() {
+    let mut world = seed();
+    let key = leech(&mut world, 1, true);
+    world.say(key, Message::Interested);
+    world.step();
+    let granted = world.torrent.peers[&key].session.granted_fast.clone();
+    let other = (0..30)
+        .find(|piece| !granted.contains(&PieceIndex(*piece)))
+        .unwrap();
+    for piece in [other, granted[0].0] {
+        world.say(key, Message::Request(block(piece, 0)));
+    }
+    world.step();
+    assert_eq!(world.peer(key).uploads.len(), 2);
+    world.say(key, Message::NotInterested);
+    world.step();
+    assert!(!world.peer(key).unchoked);
+    assert_eq!(world.peer(key).uploads, [block(granted[0].0, 0)]);
+}
+
+#[test]
 fn a_flood_of_requests_is_bounded_even_within_one_turn() {
     let mut world = seed();
     let key = leech(&mut world, 1, true);
@@ -158,7 +179,10 @@ fn data_that_cannot_be_read_halts_the_torrent_and_is_told_once() {
     world.step();
     assert_eq!(world.torrent.halted(), None, "that was the peer's fault");
     for key in &keys[1..] {
-        world.leave_for(*key, CloseReason::Disk("fixture/0 is missing; put it back".into()));
+        world.leave_for(
+            *key,
+            CloseReason::Disk("fixture/0 is missing; put it back".into()),
+        );
     }
     world.steps(200);
     let halted = world.torrent.halted().unwrap();

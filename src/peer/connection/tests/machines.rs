@@ -141,13 +141,25 @@ fn a_choke_drops_what_is_queued() {
     let queue = [block(0, 0, 10), block(0, 10, 10)];
     for (fast, rejects) in [(true, &queue[..]), (false, &[])] {
         let (mut outbox, counters) = outbox(fast, &queue);
-        outbox.apply(PeerCommand::Choke);
+        outbox.apply(PeerCommand::Choke { granted: Vec::new() });
         let mut expected = vec![Message::Choke];
         expected.extend(rejects.iter().copied().map(Message::RejectRequest));
         assert_eq!(taken(&mut outbox, 9), (bytes_of(&expected), vec![]));
         assert_eq!(counters.uploads_queued.load(Ordering::Relaxed), 0);
         assert!(outbox.is_empty());
     }
+}
+
+#[test]
+fn a_choke_leaves_what_was_granted_whether_we_choke_or_not() {
+    let (granted, other) = (block(1, 0, 10), block(0, 0, 10));
+    let (mut outbox, counters) = outbox(true, &[granted, other]);
+    outbox.apply(PeerCommand::Choke {
+        granted: vec![PieceIndex(1)],
+    });
+    let expected = bytes_of(&[Message::Choke, Message::RejectRequest(other)]);
+    assert_eq!(taken(&mut outbox, 9), (expected, vec![granted]));
+    assert_eq!(counters.uploads_queued.load(Ordering::Relaxed), 1);
 }
 
 #[test]

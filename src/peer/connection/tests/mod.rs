@@ -495,7 +495,7 @@ fn messages_pass_blocks_that_wait_for_tokens() {
     rig.ours.send(PeerCommand::CancelUpload(blocks[1]));
     rig.expect_sent(&bytes_of(&[Message::RejectRequest(blocks[1])]));
     assert_eq!(queued(&rig.ours), 1);
-    rig.ours.send(PeerCommand::Choke);
+    rig.ours.send(PeerCommand::Choke { granted: Vec::new() });
     rig.expect_sent(&bytes_of(&[Message::Choke, Message::RejectRequest(blocks[0])]));
     assert_eq!(queued(&rig.ours), 0);
     rig.end();

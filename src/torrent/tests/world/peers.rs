@@ -96,8 +96,10 @@ impl FakePeer {
                 self.uploads.push(block);
             }
             PeerCommand::CancelUpload(block) => self.uploads.retain(|other| *other != block),
-            PeerCommand::Choke => {
-                self.counters.uploads_queued.store(0, Ordering::Relaxed);
+            PeerCommand::Choke { granted } => {
+                self.uploads.retain(|block| granted.contains(&block.piece));
+                let kept = self.uploads.len() as u32;
+                self.counters.uploads_queued.store(kept, Ordering::Relaxed);
                 self.unchoked = false;
             }
             PeerCommand::Haves => {}
