@@ -133,9 +133,13 @@ fn what_one_seeds_the_other_downloads() {
         "--peer",
         &peer,
     ];
-    let output = scene.start(&args).wait();
+    let output = scene
+        .start(&[&args[..], &["--log-level", "debug"]].concat())
+        .wait();
     assert!(output.status.success(), "{output:?}");
     assert!(is_whole(&scene.path("new/folder/film")));
+    let log = fs::read_to_string(scene.path("logs/dtorrent.log")).unwrap();
+    assert!(log.contains("is gone: both sides have everything"), "{log}");
 
     // Again, without a peer: it is all there.
     let output = scene.start(&args[..6]).wait();

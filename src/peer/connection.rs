@@ -225,6 +225,11 @@ impl Connection {
         self.shared.end(CloseReason::ByUs("we closed the connection"));
     }
 
+    /// The other end.
+    pub fn addr(&self) -> SocketAddr {
+        self.shared.addr
+    }
+
     /// What the threads count.
     pub fn counters(&self) -> &Arc<PeerCounters> {
         &self.shared.counters

@@ -379,8 +379,10 @@ impl Downloader {
                     connected.connection.send(command);
                 }
             }
-            Action::Close(peer, _) => {
+            Action::Close(peer, reason) => {
                 if let Some(connected) = self.connections.remove(&peer) {
+                    let addr = connected.connection.addr();
+                    log::debug!("{}: {addr} ({peer}) is gone: {reason}", self.name());
                     connected.connection.close();
                     self.leaving.push(connected.connection);
                 }

@@ -168,9 +168,8 @@ impl Torrent {
             }
         }
         if let Some(reason) = batch.closed
-            && let Some(peer) = self.peers.get(&key)
+            && self.peers.contains_key(&key)
         {
-            log::debug!("{}: {} left: {reason}", self.info.name, peer.session.addr);
             self.forget(now, key);
             if let CloseReason::Disk(error) = &reason {
                 self.cannot_serve(error);
