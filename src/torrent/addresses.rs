@@ -1,4 +1,8 @@
 //! Where other peers of a torrent may be reached, and when to try each. Layer 2.
+//!
+//! Anybody may tell of any number of addresses at which nobody is. So each has a *rank*, its place in the list
+//! that it came in, and those in front come first: they are dialled first, and when the book is full it is the
+//! ends of the long lists that make room. Thus a list of thousands keeps no list of fifty waiting.
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +33,30 @@ struct Known {
     failures: u32,
     next_try: Option<Instant>,
     seed: bool,
+    /// It was connected, and no dial has failed since.
+    met: bool,
+    /// Its place among the new ones of the list that it came in, the best of them if in several.
+    rank: usize,
+}
+
+/// The lower, the more an address is worth.
+type Worth = (bool, u32, usize);
+
+impl Known {
+    fn new(rank: usize) -> Self {
+        Self {
+            state: State::Idle,
+            failures: 0,
+            next_try: None,
+            seed: false,
+            met: false,
+            rank,
+        }
+    }
+
+    fn worth(&self) -> Worth {
+        (!self.met, self.failures, self.rank)
+    }
 }
 
 /// The addresses of one torrent.
@@ -40,28 +68,50 @@ pub struct AddressBook {
 }
 
 impl AddressBook {
-    /// Remembers addresses; says how many are new.
+    /// Remembers addresses, which somebody told in one list; says how many are new. When there is no room, those
+    /// that are worth less make some.
     pub fn add(&mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> usize {
-        let before = self.known.len();
+        let mut added = 0;
+        let mut worst = None;
         for addr in addresses {
             let usable = addr.port() != 0 && !addr.ip().is_unspecified() && !addr.ip().is_multicast();
-            if usable
-                && !self.is_banned(addr.ip())
-                && !self.own.contains(&addr)
-                && self.known.len() < MOST_ADDRESSES
-            {
-                self.known.entry(addr).or_insert(Known {
-                    state: State::Idle,
-                    failures: 0,
-                    next_try: None,
-                    seed: false,
-                });
+            if !usable || self.is_banned(addr.ip()) || self.own.contains(&addr) {
+                continue;
             }
+            if let Some(known) = self.known.get_mut(&addr) {
+                known.rank = known.rank.min(added);
+                continue;
+            }
+            let new = Known::new(added);
+            if self.known.len() >= MOST_ADDRESSES {
+                // Worked out once for a list, and only if it must be: it may hold thousands.
+                let worst = worst.get_or_insert_with(|| self.by_worth());
+                let Some((_, old)) = worst.pop().filter(|(worth, _)| *worth > new.worth()) else {
+                    // The next ones are worth still less.
+                    break;
+                };
+                self.known.remove(&old);
+            }
+            self.known.insert(addr, new);
+            added += 1;
         }
-        self.known.len() - before
+        added
     }
 
-    /// Up to `most` addresses that may be dialled now, never-tried ones first; they count as being dialled
+    /// The addresses that may be forgotten, the least worth last.
+    fn by_worth(&self) -> Vec<(Worth, SocketAddr)> {
+        let idle = |(_, known): &(&SocketAddr, &Known)| known.state == State::Idle;
+        let mut all: Vec<_> = self
+            .known
+            .iter()
+            .filter(idle)
+            .map(|(addr, known)| (known.worth(), *addr))
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Up to `most` addresses that may be dialled now, never-tried ones first, by rank; they count as being dialled
     /// from here on. Seeds are left out when `skip_seeds`: two seeds have nothing for each other.
     pub fn next_dials(&mut self, now: Instant, most: usize, skip_seeds: bool) -> Vec<SocketAddr> {
         let mut due: Vec<_> = self
@@ -69,13 +119,13 @@ impl AddressBook {
             .iter()
             .filter(|(_, known)| known.state == State::Idle && known.next_try.is_none_or(|at| at <= now))
             .filter(|(_, known)| !(skip_seeds && known.seed))
-            .map(|(addr, known)| (known.failures, known.next_try, *addr))
+            .map(|(addr, known)| (known.failures, known.next_try, known.rank, *addr))
             .collect();
         due.sort_unstable();
         due.truncate(most);
         due.iter()
-            .for_each(|(_, _, addr)| self.set_state(*addr, State::Dialing));
-        due.into_iter().map(|(_, _, addr)| addr).collect()
+            .for_each(|(.., addr)| self.set_state(*addr, State::Dialing));
+        due.into_iter().map(|(.., addr)| addr).collect()
     }
 
     /// How many dials are under way.
@@ -109,6 +159,7 @@ impl AddressBook {
                 .saturating_mul(1 << known.failures.min(16))
                 .min(LONGEST_RETRY);
             known.failures += 1;
+            known.met = false;
             known.next_try = Some(now + pause);
         }
     }
@@ -150,6 +201,7 @@ impl AddressBook {
             known.state = state;
             if state == State::Connected {
                 known.failures = 0;
+                known.met = true;
             }
         }
     }
@@ -187,6 +239,44 @@ mod tests {
         book.failed(start, addr(1));
         book.add([addr(2)]);
         assert_eq!(book.next_dials(start + LONGEST_RETRY, 1, false), [addr(2)]);
+    }
+
+    /// A list of addresses in 10.`net`.0.0/16, at which nobody is.
+    fn flood(net: u8) -> Vec<SocketAddr> {
+        let host = |host: u16| SocketAddr::from(([10, net, (host >> 8) as u8, host as u8], 6881));
+        (0..5_000).map(host).collect()
+    }
+
+    #[test]
+    fn a_long_list_keeps_no_short_one_waiting() {
+        let start = Instant::now();
+        let mut book = AddressBook::default();
+        assert_eq!(book.add(flood(1)), MOST_ADDRESSES);
+        assert_eq!(book.add([addr(1), addr(2)]), 2);
+        assert_eq!(book.known.len(), MOST_ADDRESSES);
+        assert_eq!(
+            book.next_dials(start, 4, false),
+            [flood(1)[0], addr(1), flood(1)[1], addr(2)]
+        );
+        assert_eq!(book.add(flood(2)), MOST_ADDRESSES / 2 - 1, "half of the room");
+        assert_eq!(book.add([addr(3)]), 1);
+    }
+
+    #[test]
+    fn those_that_fail_make_room_and_those_that_were_met_stay() {
+        let start = Instant::now();
+        let mut book = AddressBook::default();
+        book.add([addr(1), addr(2)]);
+        book.connected(addr(1));
+        book.disconnected(start, addr(1));
+        book.connected(addr(2));
+        book.add(flood(1));
+        for dead in book.next_dials(start, MOST_ADDRESSES, false) {
+            book.failed(start, dead);
+        }
+        assert_eq!(book.add(flood(2)), MOST_ADDRESSES - 2, "all that are dead");
+        assert!(book.known.contains_key(&addr(1)) && book.known.contains_key(&addr(2)));
+        assert_eq!(book.known.len(), MOST_ADDRESSES);
     }
 
     #[test]
