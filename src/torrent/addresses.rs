@@ -188,12 +188,17 @@ impl AddressBook {
         self.banned.contains(&ip)
     }
 
-    /// Addresses worth keeping for the next run: those that were connected or never failed.
-    pub fn worth_keeping(&self) -> impl Iterator<Item = SocketAddr> + '_ {
-        self.known
+    /// Addresses worth keeping for the next run: those that failed at most once, and first those that are or
+    /// were connected, as not all may be kept.
+    pub fn worth_keeping(&self) -> Vec<SocketAddr> {
+        let mut kept: Vec<_> = self
+            .known
             .iter()
             .filter(|(_, known)| known.failures <= 1)
-            .map(|(addr, _)| *addr)
+            .map(|(addr, known)| (known.worth(), *addr))
+            .collect();
+        kept.sort_unstable();
+        kept.into_iter().map(|(_, addr)| addr).collect()
     }
 
     fn set_state(&mut self, addr: SocketAddr, state: State) {
@@ -277,6 +282,22 @@ mod tests {
         assert_eq!(book.add(flood(2)), MOST_ADDRESSES - 2, "all that are dead");
         assert!(book.known.contains_key(&addr(1)) && book.known.contains_key(&addr(2)));
         assert_eq!(book.known.len(), MOST_ADDRESSES);
+    }
+
+    #[test]
+    fn those_that_were_connected_are_kept_first() {
+        let start = Instant::now();
+        let mut book = AddressBook::default();
+        book.add((1..=6).map(addr));
+        for met in [5, 6] {
+            book.connected(addr(met));
+        }
+        book.disconnected(start, addr(5));
+        for _ in 0..2 {
+            book.failed(start, addr(1));
+        }
+        book.failed(start, addr(2));
+        assert_eq!(book.worth_keeping(), [6, 5, 3, 4, 2].map(addr));
     }
 
     #[test]

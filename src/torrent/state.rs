@@ -307,7 +307,7 @@ impl Torrent {
 
     /// Addresses of peers for the next run.
     pub fn known_addresses(&self) -> Vec<SocketAddr> {
-        self.addresses.worth_keeping().collect()
+        self.addresses.worth_keeping()
     }
 
     // What the user changes.
