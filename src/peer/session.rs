@@ -83,6 +83,8 @@ pub enum Said {
     Reject(Block),
     /// A piece that it serves even while it chokes us.
     AllowedFast,
+    /// Where it listens, which was not known before.
+    ListensAt(SocketAddr),
 }
 
 /// The state of one connection.
@@ -297,10 +299,15 @@ impl Session {
         if let Some(queue) = handshake.request_queue {
             self.request_queue = (queue as usize).max(1);
         }
-        if let (Some(port), Direction::Incoming) = (handshake.port, self.direction) {
-            self.listen_addr = Some(SocketAddr::new(self.addr.ip(), port.get()));
-        }
-        Ok(Said::Nothing)
+        // The first word counts: with each new port we would have another address to look after.
+        Ok(match handshake.port {
+            Some(port) if self.listen_addr.is_none() => {
+                let addr = SocketAddr::new(self.addr.ip(), port.get());
+                self.listen_addr = Some(addr);
+                Said::ListensAt(addr)
+            }
+            _ => Said::Nothing,
+        })
     }
 }
 

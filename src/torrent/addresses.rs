@@ -151,9 +151,12 @@ impl AddressBook {
         }
     }
 
-    /// A dial did not succeed: it is tried later and later.
+    /// A dial did not succeed: it is tried later and later. Not if the peer there came to us meanwhile: then it is
+    /// connected all the same.
     pub fn failed(&mut self, now: Instant, addr: SocketAddr) {
-        if let Some(known) = self.known.get_mut(&addr) {
+        if let Some(known) = self.known.get_mut(&addr)
+            && known.state != State::Connected
+        {
             known.state = State::Idle;
             let pause = FIRST_RETRY
                 .saturating_mul(1 << known.failures.min(16))
@@ -293,6 +296,7 @@ mod tests {
             book.connected(addr(met));
         }
         book.disconnected(start, addr(5));
+        book.failed(start, addr(6));
         for _ in 0..2 {
             book.failed(start, addr(1));
         }

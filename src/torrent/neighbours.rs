@@ -228,6 +228,13 @@ impl Torrent {
                 .actions
                 .push(Action::Tell(key, PeerCommand::CancelUpload(block))),
             Said::Reject(block) => self.on_reject(now, key, block),
+            Said::ListensAt(addr) => {
+                let is_seed = peer.session.is_seed();
+                self.addresses.connected(addr);
+                if is_seed {
+                    self.addresses.is_seed(addr);
+                }
+            }
         }
     }
 

@@ -1,11 +1,13 @@
 //! Who is let in, who parts from whom, whom we dial.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{HONEST, Manner, Plan, World, addr, bits, introduced};
 use crate::peer::link::PeerKey;
+use crate::wire::extension::{ExtensionHandshake, HANDSHAKE_NUMBER};
 use crate::wire::handshake::Direction::{self, Incoming, Outgoing};
 use crate::wire::message::Message;
 
@@ -159,6 +161,44 @@ fn a_later_bitfield_takes_the_place_of_the_first() {
     world.say(key, Message::HaveAll);
     world.step();
     assert_eq!(available(&world), 1);
+}
+
+#[test]
+fn a_peer_that_came_to_us_is_not_dialled_where_it_listens() {
+    let mut world = World::new(Plan::default());
+    let key = world.join_with(1, HONEST, bits(20, []));
+    let listens = ExtensionHandshake {
+        port: NonZeroU16::new(6881),
+        ..ExtensionHandshake::default()
+    };
+    world.say(key, Message::Extended(HANDSHAKE_NUMBER, listens.encode().into()));
+    world.step();
+    world.torrent.on_peers_found(world.now, vec![addr(1), addr(2)]);
+    world.steps(20);
+    assert_eq!(world.dials, [addr(2)]);
+    world.leave(key);
+    world.until("another try", |world| world.dials.len() > 1);
+    assert_eq!(world.dials, [addr(2), addr(1)]);
+}
+
+#[test]
+fn a_dial_that_crossed_with_a_call_leaves_the_address_connected() {
+    let mut world = World::new(Plan::default());
+    world.torrent.on_peers_found(world.now, vec![addr(1)]);
+    world.step();
+    assert_eq!(world.dials, [addr(1)]);
+    let key = world.join_with(1, HONEST, bits(20, []));
+    let listens = ExtensionHandshake {
+        port: NonZeroU16::new(6881),
+        ..ExtensionHandshake::default()
+    };
+    world.say(key, Message::Extended(HANDSHAKE_NUMBER, listens.encode().into()));
+    world.now += Duration::from_secs(10);
+    world.step();
+    let ours = introduced(addr(1), [1; 20], Outgoing, true);
+    assert!(world.torrent.admit(world.now, &ours).is_err());
+    world.steps(1_000);
+    assert_eq!(world.dials, [addr(1)], "once");
 }
 
 #[test]
