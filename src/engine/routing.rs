@@ -28,9 +28,10 @@ impl Engine {
                     .wants_peers
                     .store(status.peers < most, Ordering::Relaxed);
                 entry.status = status;
-                // What does not mend itself ends the thread: there is nothing to stay connected for.
-                if matches!(entry.thread, Thread::Running(_))
-                    && let Some(halted) = entry.status.halted.take_if(|halted| !halted.retries)
+                // What does not mend itself ends the thread: there is nothing to stay connected for. One that is
+                // ending already says so again, though the user may have started the torrent anew meanwhile.
+                if let Some(halted) = entry.status.halted.take_if(|halted| !halted.retries)
+                    && matches!(entry.thread, Thread::Running(_))
                 {
                     entry.failed = Some(halted.message);
                     self.queue_is_stale = true;
