@@ -162,8 +162,15 @@ impl Session {
             .unwrap_or_else(|| client::client_name(self.peer_id))
     }
 
-    /// The messages that open a connection, first of all what we have: the shortest form that says it.
-    pub fn greeting(&mut self, info_hash: InfoHash, have: &Bitfield, listen_port: u16) -> Vec<Message> {
+    /// The messages that open a connection, first of all what we have: the shortest form that says it. For the
+    /// rest see [`Self::introduction`].
+    pub fn greeting(
+        &mut self,
+        info_hash: InfoHash,
+        have: &Bitfield,
+        upload_only: bool,
+        listen_port: u16,
+    ) -> Vec<Message> {
         let mut messages = Vec::new();
         if self.fast && have.is_full() {
             messages.push(Message::HaveAll);
@@ -172,9 +179,7 @@ impl Session {
         } else if !have.is_empty() {
             messages.push(Message::Bitfield(have.as_bytes().into()));
         }
-        if self.extended {
-            messages.push(self.extension_greeting(have, listen_port));
-        }
+        messages.extend(self.introduction(upload_only, listen_port));
         if self.fast
             && let IpAddr::V4(ip) = self.addr.ip()
         {
@@ -190,16 +195,19 @@ impl Session {
         messages
     }
 
-    fn extension_greeting(&self, have: &Bitfield, listen_port: u16) -> Message {
+    /// The extension handshake, if the peer understands it. `upload_only`: we want no more pieces, having all or
+    /// not (BEP 21). It may be sent again when something of it changes (BEP 10 §handshake message).
+    pub fn introduction(&self, upload_only: bool, listen_port: u16) -> Option<Message> {
         let handshake = ExtensionHandshake {
             extensions: BTreeMap::new(),
             client: Some(concat!("DTorrent ", env!("CARGO_PKG_VERSION")).into()),
             port: NonZeroU16::new(listen_port),
             request_queue: Some(REQUEST_QUEUE as u32),
-            upload_only: Some(have.is_full()),
+            upload_only: Some(upload_only),
             your_ip: Some(self.addr.ip()),
         };
-        Message::Extended(HANDSHAKE_NUMBER, handshake.encode().into())
+        self.extended
+            .then(|| Message::Extended(HANDSHAKE_NUMBER, handshake.encode().into()))
     }
 
     /// Takes a message in, checks it, and says what it means.

@@ -49,7 +49,12 @@ impl Torrent {
         mut session: Session,
         counters: Arc<PeerCounters>,
     ) {
-        let greeting = session.greeting(self.info.info_hash, &self.have, self.settings.listen_port);
+        let greeting = session.greeting(
+            self.info.info_hash,
+            &self.have,
+            self.is_complete(),
+            self.settings.listen_port,
+        );
         if session.direction == Direction::Outgoing {
             self.addresses.connected(session.addr);
         }
@@ -309,6 +314,22 @@ impl Torrent {
     pub(super) fn update_interests(&mut self) {
         let everybody: Vec<_> = self.peers.keys().copied().collect();
         everybody.into_iter().for_each(|key| self.update_interest(key));
+    }
+
+    /// Tells everybody when we have got all that we want, or want more again.
+    pub(super) fn tell_if_upload_only(&mut self) {
+        let upload_only = self.is_complete();
+        if upload_only == self.upload_only_told {
+            return;
+        }
+        self.upload_only_told = upload_only;
+        for (key, peer) in &self.peers {
+            let introduction = peer.session.introduction(upload_only, self.settings.listen_port);
+            if let Some(message) = introduction {
+                self.actions
+                    .push(Action::Tell(*key, PeerCommand::Send(vec![message])));
+            }
+        }
     }
 
     // Whom we serve.

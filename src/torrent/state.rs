@@ -183,6 +183,8 @@ pub struct Torrent {
     /// A tick has come since it was last looked at who goes on with suspect pieces.
     pub(super) suspects_are_due: bool,
     pub(super) finished_told: bool,
+    /// What connected peers know of whether we want more pieces.
+    pub(super) upload_only_told: bool,
     /// Bytes of blocks received that were kept.
     pub(super) downloaded: u64,
     /// Bytes of blocks sent to peers that have left since.
@@ -220,6 +222,7 @@ impl Torrent {
             interest_is_stale: false,
             suspects_are_due: false,
             finished_told: false,
+            upload_only_told: false,
             downloaded: 0,
             uploaded_to_gone: 0,
             tally: start.tally,
@@ -372,6 +375,7 @@ impl Torrent {
     pub fn end_turn(&mut self, now: Instant) -> Vec<Action> {
         self.go_on_checking();
         self.prepare();
+        self.tell_if_upload_only();
         self.rechoke_if_due(now);
         self.flush_spills();
         self.feed_hungry(now);

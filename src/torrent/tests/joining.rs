@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::{HONEST, Manner, Plan, World, addr, bits, introduced};
+use crate::engine::api::Priority;
 use crate::peer::link::PeerKey;
 use crate::wire::extension::{ExtensionHandshake, HANDSHAKE_NUMBER};
 use crate::wire::handshake::Direction::{self, Incoming, Outgoing};
@@ -199,6 +200,45 @@ fn a_dial_that_crossed_with_a_call_leaves_the_address_connected() {
     assert!(world.torrent.admit(world.now, &ours).is_err());
     world.steps(1_000);
     assert_eq!(world.dials, [addr(1)], "once");
+}
+
+#[test]
+fn peers_are_told_when_we_want_no_more_pieces() {
+    let mut world = World::new(Plan {
+        files: vec![u64::from(crate::geometry::BLOCK_LENGTH) * 20; 2],
+        have: (0..9).collect(),
+        ..Plan::default()
+    });
+    // What it has heard of that, in order.
+    let told = |world: &mut World, key| -> Vec<bool> {
+        let heard = world.peer(key).heard.iter();
+        heard
+            .filter_map(|message| match message {
+                Message::Extended(HANDSHAKE_NUMBER, payload) => {
+                    ExtensionHandshake::decode(payload).unwrap().upload_only
+                }
+                _ => None,
+            })
+            .collect()
+    };
+    let skip_second = vec![Priority::Normal, Priority::Skip];
+    world.torrent.set_priorities(skip_second);
+    world.end_turn();
+    let early = world.join_with(1, HONEST, bits(20, []));
+    world.step();
+    assert_eq!(told(&mut world, early), [false]);
+    world.join_with(2, HONEST, bits(20, [9]));
+    world.until("all that is wanted", |world| world.torrent.is_complete());
+    world.step();
+    assert_eq!(told(&mut world, early), [false, true]);
+    let late = world.join_with(3, HONEST, bits(20, []));
+    world.step();
+    assert_eq!(told(&mut world, late), [true], "half of the pieces are here");
+    world.torrent.set_priorities(Vec::new());
+    world.step();
+    assert_eq!(told(&mut world, late), [true, false]);
+    world.steps(20);
+    assert_eq!(told(&mut world, early), [false, true, false], "and no more");
 }
 
 #[test]
