@@ -5,7 +5,8 @@
 //! - every file below the folder, hidden and empty ones too, each folder's entries in the order of their
 //!   bytes (the order of BEP 52, so a hybrid can be made of it later); empty folders cannot be expressed;
 //! - links are followed, to files and to folders, as other programs do: the torrent carries what they
-//!   lead to. One that leads nowhere, or into a folder that it lies in, is refused;
+//!   lead to. One that leads nowhere, or into a folder that it lies in, is refused, and so is one that leaves the
+//!   folder which the data lies in: the torrent could not be served from there, where nothing is read outside;
 //! - devices, sockets and pipes are refused, as are names that are not UTF-8: a torrent cannot name them;
 //! - data that changes while it is hashed is noticed and refused.
 
@@ -77,6 +78,17 @@ pub enum CreateError {
     /// A link leads to a folder that it lies in.
     #[error("{} leads back into a folder that it lies in; remove the link and try again", .0.display())]
     Loop(PathBuf),
+    /// A link that leads out of the folder which the data lies in, or gives its way from the root.
+    #[error(
+        "{} is an absolute link, or leads out of {}, so it could not be served from there; put what it leads to in \
+         its place, or a relative link to something inside, and try again", link.display(), folder.display()
+    )]
+    Outside {
+        /// The link.
+        link: PathBuf,
+        /// The download folder that the torrent would have.
+        folder: PathBuf,
+    },
     /// A folder without files.
     #[error("{} holds no files, so there is nothing to share", .0.display())]
     NoFiles(PathBuf),

@@ -6,8 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
+use rustix::io::Errno;
+
 use super::CreateError;
 use crate::metainfo::{MAX_COMPONENTS, MAX_FILES, MetainfoError};
+use crate::storage::below::Folder;
 
 /// A file or folder as it was found.
 #[derive(Debug)]
@@ -40,8 +43,12 @@ pub(super) struct ScannedFile {
 /// Lists the files of a torrent of `path`, and refuses what cannot be part of one.
 pub(super) fn scan(path: &Path, cancelled: &AtomicBool) -> Result<Scan, CreateError> {
     let metadata = metadata(path)?;
+    let (folder, name) = place_of(path)?;
     let mut walk = Walk {
         root: path,
+        shared: Folder::open(&folder).map_err(|source| read_error(&folder, source))?,
+        folder,
+        name,
         files: Vec::new(),
         total: 0,
         parents: Vec::new(),
@@ -55,33 +62,42 @@ pub(super) fn scan(path: &Path, cancelled: &AtomicBool) -> Result<Scan, CreateEr
         return Err(CreateError::NoData(path.to_owned()));
     }
     Ok(Scan {
-        name: name_of(path)?,
+        name: walk.name,
         folder: metadata.is_dir(),
         files: walk.files,
         total: walk.total,
     })
 }
 
-/// The last component, also of `.` and `..`, which have theirs only once they are resolved.
-fn name_of(path: &Path) -> Result<String, CreateError> {
+/// The folder that holds it, and the last component, also of `.` and `..`, which have theirs only once they are
+/// resolved.
+fn place_of(path: &Path) -> Result<(PathBuf, String), CreateError> {
     let resolved;
-    let name = match path.file_name() {
-        Some(name) => name,
-        None => {
-            resolved = path.canonicalize().map_err(|source| read_error(path, source))?;
-            resolved
-                .file_name()
-                .ok_or_else(|| CreateError::NoName(path.to_owned()))?
-        }
-    };
-    Ok(name
+    let mut place = path;
+    if place.file_name().is_none() {
+        resolved = path.canonicalize().map_err(|source| read_error(path, source))?;
+        place = &resolved;
+    }
+    let name = place
+        .file_name()
+        .ok_or_else(|| CreateError::NoName(path.to_owned()))?
         .to_str()
-        .ok_or_else(|| CreateError::Name(path.to_owned()))?
-        .to_owned())
+        .ok_or_else(|| CreateError::Name(path.to_owned()))?;
+    let folder = match place.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    Ok((folder.to_owned(), name.to_owned()))
 }
 
 struct Walk<'a> {
     root: &'a Path,
+    /// The folder that holds `root`: from there it will be shared.
+    folder: PathBuf,
+    /// The same, for looking at names below it as they will be when it is shared.
+    shared: Folder,
+    /// Name of the torrent.
+    name: String,
     files: Vec<ScannedFile>,
     total: u64,
     /// Device and inode of the folders that we are in: one that comes again is a loop.
@@ -99,12 +115,30 @@ impl Walk<'_> {
         if self.cancelled.load(Ordering::Relaxed) {
             return Err(CreateError::Cancelled);
         }
+        self.check_link(source, path)?;
         if metadata.is_dir() {
             self.folder(source, metadata, path)
         } else if metadata.is_file() {
             self.file(source, metadata, path)
         } else {
             Err(CreateError::Special(source.to_owned()))
+        }
+    }
+
+    /// Refuses a link that nobody could follow once the torrent is shared, see [`crate::storage::below`].
+    fn check_link(&self, source: &Path, path: &[String]) -> Result<(), CreateError> {
+        if !fs::symlink_metadata(source).is_ok_and(|found| found.is_symlink()) {
+            return Ok(());
+        }
+        let mut name = PathBuf::from(&self.name);
+        name.extend(path);
+        match self.shared.metadata(&name) {
+            Ok(_) => Ok(()),
+            Err(error) if leads_out(&error) => Err(CreateError::Outside {
+                link: source.to_owned(),
+                folder: self.folder.clone(),
+            }),
+            Err(error) => Err(read_error(source, error)),
         }
     }
 
@@ -170,6 +204,11 @@ fn sorted_names(folder: &Path) -> Result<Vec<String>, CreateError> {
 /// Of what a link leads to, for links.
 fn metadata(path: &Path) -> Result<Metadata, CreateError> {
     fs::metadata(path).map_err(|source| read_error(path, source))
+}
+
+/// Whether a link was not followed because of where it leads.
+fn leads_out(error: &std::io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::XDEV | Errno::LOOP))
 }
 
 fn read_error(path: &Path, source: std::io::Error) -> CreateError {

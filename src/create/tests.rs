@@ -187,6 +187,37 @@ fn links_are_followed_but_not_in_circles() {
 }
 
 #[test]
+fn a_link_that_could_not_be_followed_while_sharing_is_refused() {
+    let dir = folder(&[("in/top/a", b"aa"), ("in/beside", b"b"), ("out", b"c")]);
+    let (above, beside) = (dir.path().join("in"), dir.path().join("in/beside"));
+    let top = above.join("top");
+    let link = top.join("link");
+    let targets = [
+        Path::new("../../out"),
+        &dir.path().join("out"),
+        // These lead back in, but not without leaving first.
+        &beside,
+        Path::new("../../in/beside"),
+    ];
+    for target in targets {
+        symlink(target, &link).unwrap();
+        let error = create_quietly(&options(&top)).unwrap_err();
+        let CreateError::Outside { link: named, folder } = &error else {
+            panic!("{target:?}: {error}");
+        };
+        assert_eq!((named, folder), (&link, &above), "{target:?}");
+        std::fs::remove_file(&link).unwrap();
+    }
+    symlink("../beside", &link).unwrap();
+    assert!(create_quietly(&options(&top)).is_ok());
+    symlink(&top, above.join("all")).unwrap();
+    assert!(matches!(
+        create_quietly(&options(&above.join("all"))),
+        Err(CreateError::Outside { .. })
+    ));
+}
+
+#[test]
 fn piece_lengths_that_others_refuse() {
     let dir = folder(&[("a", b"x")]);
     for (length, accepted) in [

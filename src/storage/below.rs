@@ -31,14 +31,14 @@ pub(super) enum Access {
 
 /// A folder below which everything happens.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(crate) struct Folder {
     fd: OwnedFd,
     path: PathBuf,
 }
 
 impl Folder {
     /// Opens a folder that exists. Its own path is the user's choice and may hold links.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Self {
@@ -91,7 +91,7 @@ impl Folder {
     }
 
     /// Size and times of what the name leads to.
-    pub(super) fn metadata(&self, name: &Path) -> io::Result<Metadata> {
+    pub(crate) fn metadata(&self, name: &Path) -> io::Result<Metadata> {
         File::from(self.resolve(name, OFlags::PATH, Mode::empty())?).metadata()
     }
 

@@ -1,7 +1,7 @@
 //! Where the bytes of a torrent live: the layout of files over pieces, the cache of open files, the disk
 //! threads, and the record that lets a download go on after a stop. Layer 3 but for `layout`.
 
-mod below;
+pub(crate) mod below;
 pub mod disk;
 mod error;
 #[cfg(test)]
