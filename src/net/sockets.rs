@@ -13,7 +13,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -204,7 +204,14 @@ impl Family {
 #[derive(Debug)]
 pub struct SocketFactory {
     /// Guards the setting, which a change of the configuration replaces. Held only to copy it.
-    bind: RwLock<Bind>,
+    setting: RwLock<Setting>,
+}
+
+#[derive(Debug)]
+struct Setting {
+    bind: Bind,
+    /// How often it was changed.
+    changes: u64,
 }
 
 impl SocketFactory {
@@ -214,19 +221,29 @@ impl SocketFactory {
     /// # Errors
     /// [`SocketError::BadBind`] if it can be none of these.
     pub fn new(bind: &str) -> Result<Self, SocketError> {
+        let bind = Bind::parse(bind)?;
         Ok(Self {
-            bind: RwLock::new(Bind::parse(bind)?),
+            setting: RwLock::new(Setting { bind, changes: 0 }),
         })
     }
 
-    /// Changes the setting for all sockets made from now on. Those that exist keep theirs.
+    /// Changes the setting for all sockets made from now on. Those that exist keep theirs; whoever sends from
+    /// them later compares [`Self::changes`].
     ///
     /// # Errors
     /// [`SocketError::BadBind`]; the old setting stays.
     pub fn rebind(&self, bind: &str) -> Result<(), SocketError> {
         let bind = Bind::parse(bind)?;
-        *self.bind.write().unwrap_or_else(PoisonError::into_inner) = bind;
+        let mut setting = self.setting.write().unwrap_or_else(PoisonError::into_inner);
+        setting.bind = bind;
+        setting.changes += 1;
         Ok(())
+    }
+
+    /// How often the setting was changed. A socket that was made under another number than that of now may be
+    /// bound to what no longer holds.
+    pub(crate) fn changes(&self) -> u64 {
+        self.setting().changes
     }
 
     /// Connects, and waits for it up to `timeout`. For threads that may block.
@@ -301,7 +318,11 @@ impl SocketFactory {
     }
 
     fn bind(&self) -> Bind {
-        self.bind.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.setting().bind.clone()
+    }
+
+    fn setting(&self) -> RwLockReadGuard<'_, Setting> {
+        self.setting.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tcp_socket(&self, bind: &Bind, peer: SocketAddr) -> Result<Socket, SocketError> {

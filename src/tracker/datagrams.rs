@@ -1,7 +1,8 @@
 //! The thread of the UDP trackers: one socket for each family, however many exchanges. Layer 3.
 //!
-//! The sockets live as long as an exchange does, so that a changed configuration takes effect with the next
-//! one, and nobody can answer to a socket that waits for nothing.
+//! The sockets live as long as an exchange does, so that nobody can answer to a socket that waits for nothing.
+//! When `network.bind` is changed meanwhile, not one datagram more leaves by the old ones: the exchanges under
+//! way begin again with new sockets.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -51,6 +52,7 @@ impl Datagrams {
         let worker = Worker {
             asks: asks_rx,
             wake: waker.0.try_clone()?,
+            changes: sockets.changes(),
             factory: sockets,
             v4: None,
             v6: None,
@@ -93,6 +95,8 @@ struct Worker<R> {
     asks: Receiver<Ask>,
     wake: OwnedFd,
     factory: Arc<SocketFactory>,
+    /// What [`SocketFactory::changes`] was before the sockets were made.
+    changes: u64,
     v4: Option<UdpSocket>,
     v6: Option<UdpSocket>,
     exchanges: Exchanges,
@@ -107,6 +111,7 @@ impl<R: Fn(Ended)> Worker<R> {
                 return;
             }
             self.exchanges.on_tick(Instant::now(), &mut self.rng);
+            self.obey_setting();
             self.flush();
             if self.exchanges.is_idle() {
                 self.exchanges.forget_connections();
@@ -135,6 +140,16 @@ impl<R: Fn(Ended)> Worker<R> {
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
             }
+        }
+    }
+
+    /// Lets go of sockets that are bound by an earlier setting, before anything is sent.
+    fn obey_setting(&mut self) {
+        let changes = self.factory.changes();
+        if changes != self.changes {
+            self.changes = changes;
+            (self.v4, self.v6) = (None, None);
+            self.exchanges.begin_again(Instant::now(), &mut self.rng);
         }
     }
 

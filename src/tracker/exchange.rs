@@ -281,6 +281,23 @@ impl Exchanges {
         self.connection_order.clear();
     }
 
+    /// The sockets are others from now on: begins every exchange under way again, with all of its time, and
+    /// forgets what was to be sent.
+    pub fn begin_again(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        self.forget_connections();
+        self.outgoing.clear();
+        let keys: Vec<u64> = self.exchanges.keys().copied().collect();
+        for key in keys {
+            if let Some(exchange) = self.exchanges.get_mut(&key) {
+                exchange.connect_afresh(rng);
+                exchange.wait = self.timing.resend_first;
+                exchange.deadline = now + self.timing.time_limit;
+                exchange.unsendable = 0;
+            }
+            self.send(key, now);
+        }
+    }
+
     /// The datagrams to be sent now.
     pub fn take_outgoing(&mut self) -> Vec<Outgoing> {
         std::mem::take(&mut self.outgoing)

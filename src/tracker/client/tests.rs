@@ -42,12 +42,16 @@ fn impatient() -> Announcing {
 }
 
 fn announcing_with(limits: Limits) -> Announcing {
+    announcing_by(Arc::new(SocketFactory::new("").unwrap()), limits)
+}
+
+fn announcing_by(sockets: Arc<SocketFactory>, limits: Limits) -> Announcing {
     let (events_tx, events) = unbounded();
     let setup = AnnouncerSetup {
         peer_id: PeerId::new(*b"-DT0100-abcdefghijkl"),
         port: 6881,
         user_agent: "DTorrent/test".to_owned(),
-        sockets: Arc::new(SocketFactory::new("").unwrap()),
+        sockets,
         events: events_tx,
     };
     let handle = spawn_with(setup, limits).unwrap();

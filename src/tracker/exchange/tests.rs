@@ -279,6 +279,28 @@ fn a_remembered_id_that_is_ignored_or_refused_is_replaced() {
 }
 
 #[test]
+fn with_other_sockets_everything_begins_again() {
+    let mut script = Script::new();
+    script.start(1, &[A]);
+    script.complete(A, 7);
+    script.start(2, &[A]);
+    let before = script.sent_announce();
+    script.pass(seconds(19));
+    script.exchanges.begin_again(script.now, &mut script.rng);
+    let (to, transaction) = script.sent_connect();
+    assert_eq!(to, A, "the id of the old socket is not used");
+    script.receive(A, &answer(before.2));
+    assert!(script.is_silent(), "what the old socket asked is not waited for");
+    script.pass(seconds(1));
+    assert!(script.is_silent(), "it has its time again");
+    script.receive(A, &connected(transaction, 8));
+    let (_, connection, transaction) = script.sent_announce();
+    assert_eq!(connection, 8);
+    script.receive(A, &answer(transaction));
+    assert_eq!(script.ended().0, 2);
+}
+
+#[test]
 fn a_refused_connect_request_ends_it() {
     let mut script = Script::new();
     script.start(1, &[A]);

@@ -111,3 +111,20 @@ fn a_udp_tracker_on_ipv6_tells_of_ipv6_peers() {
     announcing.shut_down(PATIENCE);
     assert_eq!(seen.len(), 2, "started and stopped");
 }
+
+#[test]
+fn after_a_change_of_the_binding_no_datagram_leaves_by_the_old_one() {
+    let tracker = UdpSocket::bind(V4).unwrap();
+    tracker.set_read_timeout(Some(PATIENCE)).unwrap();
+    let url = format!("udp://{}", tracker.local_addr().unwrap());
+    let source = || tracker.recv_from(&mut [0; 2000]).unwrap().1.ip().to_string();
+    let sockets = Arc::new(SocketFactory::new("127.0.0.1").unwrap());
+    let announcing = announcing_by(Arc::clone(&sockets), Limits::default());
+    announcing.start(torrent(1), &[&[&url]]);
+    assert_eq!(source(), "127.0.0.1");
+    sockets.rebind("127.0.0.2").unwrap();
+    // The first exchange is under way all the time: this tracker answers nothing.
+    announcing.start(torrent(2), &[&[&url]]);
+    assert_eq!([source(), source()], ["127.0.0.2", "127.0.0.2"]);
+    announcing.shut_down(Duration::ZERO);
+}
