@@ -6,7 +6,7 @@
 //! ```text
 //! near vpn0 10.77.1.1 ──── 10.77.1.2 vpn0 far    the configured interface
 //! near eth0 10.77.2.1 ──── 10.77.2.2 eth0 far    where the default route of `near` leads
-//!                          10.77.9.9 lo   far    whom everybody wants to reach
+//!                          10.77.9.9 lo   far    whom everybody wants to reach, and who answers for names
 //! ```
 //!
 //! Each side runs this same program again, in its namespace, for one of the tests below.
@@ -18,11 +18,18 @@ mod namespace;
 
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use crossbeam_channel::unbounded;
+use dtorrent::id::{InfoHash, PeerId};
 use dtorrent::net::sockets::SocketFactory;
+use dtorrent::tracker::client::{self, AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Totals};
+use dtorrent::tracker::status::TrackerState;
 
 use namespace::{Namespace, ip};
 
@@ -35,6 +42,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 const INSIDE: &str = "DTORRENT_TEST_INSIDE_NAMESPACE";
 
 const READY: &str = "the far side listens";
+
+/// What the far side's name server knows, like any other name, as its own address.
+const NAME: &str = "tracker.test:7000";
 
 fn far_addr() -> SocketAddr {
     SocketAddr::from(([10, 77, 9, 9], 7000))
@@ -53,6 +63,7 @@ fn nothing_leaves_by_another_interface() {
     let far = Namespace::new("far");
     link(&near, &far);
     let _far_side = FarSide::start(&far);
+    let _names = NameServer::of(&near);
     let status = run_again(&near, "near_side").status().unwrap();
     assert!(status.success(), "what the near side printed says why");
 }
@@ -64,6 +75,8 @@ fn far_side() {
         return;
     }
     let listener = TcpListener::bind(far_addr()).unwrap();
+    let names = UdpSocket::bind((far_addr().ip(), 53)).unwrap();
+    thread::spawn(move || answer_for_names(&names));
     println!("{READY}");
     let mut connections = Vec::new();
     loop {
@@ -96,6 +109,8 @@ fn near_side() {
     }
     assert!(factory.udp(false).unwrap().send_to(b"down", far_addr()).is_err());
     assert!(datagrams.send_to(b"down", far_addr()).is_err());
+    assert!(why_no_announce("http").contains("interface vpn0 is down"));
+    assert!(why_no_announce("udp").contains("interface vpn0 is down"));
     let _ = peer.write_all(b"down");
     peer.set_read_timeout(Some(SILENCE)).unwrap();
     assert!(!matches!(peer.read(&mut [0]), Ok(1..)));
@@ -111,19 +126,71 @@ fn near_side() {
         assert!(error.to_string().contains("vpn0 does not exist"), "{error}");
     }
     assert!(datagrams.send_to(b"gone", far_addr()).is_err());
+    assert!(why_no_announce("http").contains("vpn0 does not exist"));
+    assert!(why_no_announce("udp").contains("vpn0 does not exist"));
     let _ = peer.write_all(b"gone");
     let by_address = SocketFactory::new("10.77.1.1").unwrap();
     let error = by_address.connect(far_addr(), TIMEOUT).unwrap_err();
+    assert!(error.to_string().contains("10.77.1.1"), "{error}");
+    let error = by_address.resolve(NAME).unwrap_err();
     assert!(error.to_string().contains("10.77.1.1"), "{error}");
     assert_eq!(packets_sent_by("eth0"), 0, "without vpn0");
 
     // There was another way all the time, and the count would have shown it.
     let free = SocketFactory::new("").unwrap();
+    assert_eq!(free.resolve(NAME).unwrap(), [far_addr()]);
+    let by_names = packets_sent_by("eth0");
+    assert_ne!(by_names, 0);
     assert_eq!(
         source_seen_by(&free.connect(far_addr(), TIMEOUT).unwrap()),
         "10.77.2.1"
     );
-    assert_ne!(packets_sent_by("eth0"), 0);
+    assert!(packets_sent_by("eth0") > by_names);
+}
+
+/// What an announcer that is bound to `vpn0` says of a tracker that has a name.
+fn why_no_announce(scheme: &str) -> String {
+    let (events, events_rx) = unbounded();
+    let announcer = client::spawn(AnnouncerSetup {
+        peer_id: PeerId::new([b'x'; 20]),
+        port: 6881,
+        user_agent: "test".to_owned(),
+        sockets: Arc::new(SocketFactory::new("vpn0").unwrap()),
+        events,
+    })
+    .unwrap();
+    announcer.send(AnnouncerCommand::Start {
+        info_hash: InfoHash::new([1; 20]),
+        tiers: vec![vec![format!("{scheme}://{NAME}/announce")]],
+        totals: Arc::new(Totals::default()),
+    });
+    loop {
+        if let AnnouncerEvent::Status { trackers, .. } = events_rx.recv_timeout(TIMEOUT).unwrap()
+            && let TrackerState::Failed(reason) = &trackers[0].state
+        {
+            return reason.clone();
+        }
+    }
+}
+
+/// A name server (RFC 1035 §4.1) to which every name is that of the far side, which has no IPv6.
+fn answer_for_names(names: &UdpSocket) {
+    let mut query = [0; 512];
+    loop {
+        let (length, from) = names.recv_from(&mut query).unwrap();
+        let question = &query[12..];
+        let end_of_name = question.iter().position(|&length| length == 0).unwrap() + 1;
+        let asks_for_v4 = question[end_of_name..][..2] == [0, 1];
+        let mut answer = query[..2].to_vec();
+        // An answer without error, to one question.
+        answer.extend([0x81, 0x80, 0, 1, 0, u8::from(asks_for_v4), 0, 0, 0, 0]);
+        answer.extend(&query[12..length.min(12 + end_of_name + 4)]);
+        if asks_for_v4 {
+            // The name above, an internet address, for a minute, four bytes.
+            answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 10, 77, 9, 9]);
+        }
+        names.send_to(&answer, from).unwrap();
+    }
 }
 
 fn source_seen_by(peer: &TcpStream) -> String {
@@ -172,6 +239,25 @@ fn run_again(namespace: &Namespace, test: &str) -> Command {
     let mut command = namespace.run(env::current_exe().unwrap().to_str().unwrap());
     command.args(["--exact", test, "--nocapture"]).env(INSIDE, "1");
     command
+}
+
+/// Who is asked for names in a namespace: `ip netns exec` lays its file over `/etc/resolv.conf`. It ends with the
+/// value.
+struct NameServer(PathBuf);
+
+impl NameServer {
+    fn of(namespace: &Namespace) -> Self {
+        let settings = Path::new("/etc/netns").join(&namespace.name);
+        std::fs::create_dir_all(&settings).unwrap();
+        std::fs::write(settings.join("resolv.conf"), "nameserver 10.77.9.9\n").unwrap();
+        Self(settings)
+    }
+}
+
+impl Drop for NameServer {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
 
 /// The process that listens in the far namespace; it ends with the value.

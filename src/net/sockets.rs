@@ -9,10 +9,13 @@
 //!
 //! It fails closed: when the address or the interface is gone, sockets fail with an error that says so. An
 //! address alone does not choose a route; who must not leave a VPN names its interface.
+//!
+//! Names are looked up by the system's resolver, in sockets of its own that nobody can bind. So the factory
+//! looks them up too ([`SocketFactory::resolve`]), and asks nothing while it could make no socket.
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -28,6 +31,9 @@ const PORT_ATTEMPTS: usize = 16;
 /// The kernel's `IFNAMSIZ` without the final NUL: bytes of the longest interface name.
 const INTERFACE_NAME_LENGTH: usize = 15;
 
+/// An address that nobody has (RFC 5737), to ask the kernel for a way to. Nothing is sent there.
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
+
 /// Why a socket could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
@@ -39,6 +45,14 @@ pub enum SocketError {
         "the network interface {interface} does not exist, so nothing is sent; bring it up or change network.bind"
     )]
     NoInterface {
+        /// Its name.
+        interface: String,
+    },
+    /// The interface that everything is bound to is switched off.
+    #[error(
+        "the network interface {interface} is down, so nothing is sent; bring it up or change network.bind"
+    )]
+    InterfaceDown {
         /// Its name.
         interface: String,
     },
@@ -99,6 +113,7 @@ impl From<SocketError> for io::Error {
             },
             SocketError::BadBind(_) => io::ErrorKind::InvalidInput,
             SocketError::NoInterface { .. }
+            | SocketError::InterfaceDown { .. }
             | SocketError::NoAddress { .. }
             | SocketError::OtherFamily { .. } => io::ErrorKind::AddrNotAvailable,
             SocketError::Interface { source, .. }
@@ -303,6 +318,44 @@ impl SocketFactory {
         let socket = open(&bind, family, Type::DGRAM, Protocol::UDP)?;
         bind_to(&socket, &bind, family, 0)?;
         Ok(socket.into())
+    }
+
+    /// Looks up a name and port with the system's resolver, unless what everything is bound to is missing. An address
+    /// is its own name. For threads that may block.
+    ///
+    /// # Errors
+    /// What the resolver says, or a [`SocketError`] inside if the setting is the reason.
+    pub fn resolve(&self, name: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+        self.check()?;
+        Ok(name.to_socket_addrs()?.collect())
+    }
+
+    /// Whether what everything is bound to is there now: the address, or the interface and switched on.
+    ///
+    /// # Errors
+    /// The [`SocketError`] that says what is missing.
+    pub(crate) fn check(&self) -> Result<(), SocketError> {
+        let bind = self.bind();
+        match &bind {
+            Bind::Anything => Ok(()),
+            Bind::Address(address) => {
+                let family = Family::of(*address);
+                let socket = open(&bind, family, Type::DGRAM, Protocol::UDP)?;
+                bind_to(&socket, &bind, family, 0)
+            }
+            Bind::Interface(name) => {
+                let socket = open(&bind, Family::V4, Type::DGRAM, Protocol::UDP)?;
+                // Over an interface that is up the kernel finds a way to everywhere: it takes what no route
+                // leads to for a neighbour.
+                socket.connect(&ANYWHERE.into()).map_err(|source| {
+                    let interface = name.clone();
+                    match is(&source, Errno::NETUNREACH) || is(&source, Errno::NETDOWN) {
+                        true => SocketError::InterfaceDown { interface },
+                        false => SocketError::Interface { interface, source },
+                    }
+                })
+            }
+        }
     }
 
     /// The kernel's number of the interface that everything is bound to, 0 while it does not exist; `None`

@@ -14,8 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ureq::config::Config;
+use ureq::http::Uri;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
-use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport,
 };
@@ -110,7 +111,10 @@ impl Fetcher {
             Agent::with_parts(
                 config(user_agent, time_limit, https_only),
                 connector.chain(TlsConnector::default()),
-                DefaultResolver::default(),
+                FactoryResolver {
+                    sockets: Arc::clone(sockets),
+                    system: DefaultResolver::default(),
+                },
             )
         };
         Self {
@@ -167,6 +171,26 @@ fn config(user_agent: &str, time_limit: Duration, https_only: bool) -> Config {
         // Trackers have thousands of clients: no connection is kept.
         .max_idle_connections(0)
         .build()
+}
+
+/// Looks names up while the client's one factory could make a socket.
+#[derive(Debug)]
+struct FactoryResolver {
+    sockets: Arc<SocketFactory>,
+    /// Keeps to the time limit, which the factory's own lookup does not.
+    system: DefaultResolver,
+}
+
+impl Resolver for FactoryResolver {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        self.sockets.check().map_err(|error| Error::Io(error.into()))?;
+        self.system.resolve(uri, config, timeout)
+    }
 }
 
 /// Makes connections with the client's one factory of sockets.

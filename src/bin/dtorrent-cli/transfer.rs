@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +20,7 @@ use dtorrent::engine::{Engine, EngineHandle, EngineSetup};
 use dtorrent::id::InfoHash;
 use dtorrent::logging::Logger;
 use dtorrent::metainfo::Metainfo;
+use dtorrent::net::sockets::SocketFactory;
 use indicatif::{BinaryBytes, HumanDuration};
 
 use crate::goal::{Goal, News, Purpose};
@@ -133,7 +134,8 @@ pub(crate) fn download(args: &DownloadArgs, common: &Common) -> Result<()> {
         Purpose::Complete
     };
     let transfer = Transfer::new(purpose, &args.torrents, &args.place, common)?;
-    transfer.run(&resolve(&args.peers)?, false)
+    let peers = resolve(&args.peers, &transfer.config)?;
+    transfer.run(&peers, false)
 }
 
 pub(crate) fn seed(args: &SeedArgs, common: &Common) -> Result<()> {
@@ -144,11 +146,12 @@ pub(crate) fn seed(args: &SeedArgs, common: &Common) -> Result<()> {
     transfer.run(&[], args.trust)
 }
 
-fn resolve(peers: &[String]) -> Result<Vec<SocketAddr>> {
+fn resolve(peers: &[String], config: &Config) -> Result<Vec<SocketAddr>> {
+    let sockets = SocketFactory::new(&config.network.bind)?;
     let mut found = Vec::new();
     for peer in peers {
-        let addrs = peer
-            .to_socket_addrs()
+        let addrs = sockets
+            .resolve(peer)
             .with_context(|| format!("cannot find the address of the peer {peer}"))?;
         found.extend(addrs);
     }
@@ -573,11 +576,18 @@ mod tests {
 
     #[test]
     fn names_of_this_machine_resolve() {
-        let found = resolve(&["127.0.0.1:7".into(), "[::1]:8".into()]).unwrap();
+        let mut config = Config::default();
+        let found = resolve(&["127.0.0.1:7".into(), "[::1]:8".into()], &config).unwrap();
         assert_eq!(
             found,
             ["127.0.0.1:7".parse().unwrap(), "[::1]:8".parse().unwrap()]
         );
-        assert!(resolve(&["no such host:1".into()]).is_err());
+        assert!(resolve(&["no such host:1".into()], &config).is_err());
+        config.network.bind = "no-such-wg0".into();
+        let error = resolve(&["localhost:7".into()], &config).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("no-such-wg0 does not exist"),
+            "{error:#}"
+        );
     }
 }

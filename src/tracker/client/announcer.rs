@@ -96,7 +96,7 @@ impl Announcer {
             commands,
             reports,
             events: setup.events,
-            workers: Workers::new(fetcher, datagrams, reports_tx),
+            workers: Workers::new(setup.sockets, fetcher, datagrams, reports_tx),
             sessions: BTreeMap::new(),
             current: HashMap::new(),
             next_number: 0,

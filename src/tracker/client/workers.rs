@@ -1,11 +1,13 @@
 //! The workers: HTTP requests and lookups of names, which block. Layer 3.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::id::InfoHash;
+use crate::net::sockets::SocketFactory;
 use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, ScrapeCounts};
 use crate::tracker::datagrams::{Ask, Datagrams};
 use crate::tracker::fetch::Fetcher;
@@ -60,18 +62,25 @@ pub(super) struct Workers {
     jobs: Sender<Job>,
     jobs_rx: Receiver<Job>,
     reports: Sender<Report>,
+    sockets: Arc<SocketFactory>,
     fetcher: Fetcher,
     datagrams: Datagrams,
     threads: usize,
 }
 
 impl Workers {
-    pub(super) fn new(fetcher: Fetcher, datagrams: Datagrams, reports: Sender<Report>) -> Self {
+    pub(super) fn new(
+        sockets: Arc<SocketFactory>,
+        fetcher: Fetcher,
+        datagrams: Datagrams,
+        reports: Sender<Report>,
+    ) -> Self {
         let (jobs, jobs_rx) = unbounded();
         Self {
             jobs,
             jobs_rx,
             reports,
+            sockets,
             fetcher,
             datagrams,
             threads: 0,
@@ -117,6 +126,7 @@ impl Workers {
     fn spawn(&self, run: impl FnOnce(Receiver<Job>, Worker) + Send + 'static) -> std::io::Result<()> {
         let worker = Worker {
             reports: self.reports.clone(),
+            sockets: Arc::clone(&self.sockets),
             fetcher: self.fetcher.clone(),
             datagrams: self.datagrams.clone(),
         };
@@ -139,6 +149,7 @@ impl JobKind {
 
 struct Worker {
     reports: Sender<Report>,
+    sockets: Arc<SocketFactory>,
     fetcher: Fetcher,
     datagrams: Datagrams,
 }
@@ -154,7 +165,7 @@ impl Worker {
                 port,
                 url_data,
                 announce,
-            } => match resolve(&host, port) {
+            } => match self.resolve(&host, port) {
                 Ok(addrs) => {
                     // Reported first: the end of the exchange must not come before it.
                     self.report(key, Outcome::Asked);
@@ -186,11 +197,13 @@ impl Worker {
         let body = self.fetcher.fetch(url).map_err(|error| error.to_string())?;
         http::decode_scrape(&body, info_hash).map_err(|error| error.to_string())
     }
-}
 
-fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let addrs = (host, port)
-        .to_socket_addrs()
-        .map_err(|error| format!("the tracker's host name cannot be found: {error}"))?;
-    Ok(addrs.take(MAX_ADDRS).collect())
+    fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+        let mut addrs = self
+            .sockets
+            .resolve((host, port))
+            .map_err(|error| format!("the tracker's host name cannot be found: {error}"))?;
+        addrs.truncate(MAX_ADDRS);
+        Ok(addrs)
+    }
 }
