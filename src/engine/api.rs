@@ -309,6 +309,9 @@ pub struct FileDetail {
     pub done: u64,
     /// How much it is wanted.
     pub priority: Priority,
+    /// Whether it goes with the torrent when that is removed with its data: we created it, or a verified piece
+    /// lies in it.
+    pub own: bool,
 }
 
 /// One tracker.

@@ -347,7 +347,8 @@ impl Entry {
 
     /// Details of a torrent whose thread does not run.
     pub(super) fn parked_details(&self, now: Instant) -> TorrentDetails {
-        let details = details(&self.metainfo, self.storage.layout(), &self.parked);
+        let own = |file| self.storage.is_own(file, &self.parked.have);
+        let details = details(&self.metainfo, self.storage.layout(), &self.parked, own);
         self.complete_details(details, now)
     }
 

@@ -161,7 +161,7 @@ impl Storage {
         }
     }
 
-    /// Removes the torrent's own files (see [`Storage::own_files`]) and then the folders that are empty.
+    /// Removes the torrent's own files (see [`Storage::is_own`]) and then the folders that are empty.
     ///
     /// # Errors
     /// The first file that could not be removed; the others are tried all the same. With `trash`, nothing is

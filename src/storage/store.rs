@@ -260,27 +260,23 @@ impl Storage {
             .collect()
     }
 
-    /// The files that exist and are the torrent's own, in full: we created them, or a verified piece lies in
-    /// them. A file of somebody else that merely bears the name of one of ours is not among them.
-    pub fn own_files(&self, verified: &Bitfield) -> Vec<PathBuf> {
-        let root = self.root();
-        self.own_indices(verified)
-            .map(|index| root.join(&self.layout.files()[index.get()].path))
-            .collect()
+    /// Whether a file, if it exists, is the torrent's own: we created it, or a verified piece lies in it. The
+    /// others may be somebody else's, and are not removed.
+    pub fn is_own(&self, file: FileIndex, verified: &Bitfield) -> bool {
+        let mut pieces = self.layout.pieces_of_file(file).map(PieceIndex);
+        self.files[file.get()].created.load(Ordering::Relaxed) || pieces.any(|piece| verified.has(piece))
     }
 
+    /// The files that are the torrent's own and exist.
     pub(super) fn own_indices(&self, verified: &Bitfield) -> impl Iterator<Item = FileIndex> {
         let folder = self.folder().ok();
         self.layout.numbered().filter_map(move |(index, file)| {
-            let mut pieces = self.layout.pieces_of_file(index).map(PieceIndex);
-            let own = self.files[index.get()].created.load(Ordering::Relaxed)
-                || pieces.any(|piece| verified.has(piece));
             let exists = || {
                 folder
                     .as_ref()
                     .is_some_and(|folder| folder.exists(&file.path).unwrap_or(false))
             };
-            (own && exists()).then_some(index)
+            (self.is_own(index, verified) && exists()).then_some(index)
         })
     }
 

@@ -321,12 +321,15 @@ fn own_files_are_those_we_created_or_verified() {
     let torrent = two_files();
     let storage = torrent.storage(folder.path());
     let mut verified = Bitfield::empty(3);
-    assert_eq!(storage.own_files(&verified), [] as [PathBuf; 0]);
+    let own = |verified: &Bitfield| storage.own_indices(verified).collect::<Vec<_>>();
+    assert_eq!(own(&verified), []);
     torrent.write(&storage, PieceIndex(2)).unwrap();
-    assert_eq!(storage.own_files(&verified), [folder.path().join("t/sub/b")]);
+    assert_eq!(own(&verified), [FileIndex(1)]);
     assert_eq!(storage.created_files(), [FileIndex(1)]);
     verified.insert(FIRST);
-    assert_eq!(storage.own_files(&verified).len(), 2);
+    assert_eq!(own(&verified), [FileIndex(0), FileIndex(1)]);
+    fs::remove_file(folder.path().join("t/a")).unwrap();
+    assert_eq!(own(&verified), [FileIndex(1)], "what is gone is nobody's");
 }
 
 #[test]

@@ -437,7 +437,8 @@ impl Downloader {
     fn report_details(&self) {
         if self.watched {
             let parked = self.torrent.parked(self.torrent.have().clone());
-            let mut details = details(&self.metainfo, self.storage.layout(), &parked);
+            let own = |file| self.storage.is_own(file, &parked.have);
+            let mut details = details(&self.metainfo, self.storage.layout(), &parked, own);
             details.peers = self.torrent.peer_details();
             self.report(TorrentReport::Details(Box::new(details)));
         }

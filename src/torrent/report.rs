@@ -3,7 +3,7 @@
 use crate::bitfield::Bitfield;
 use crate::engine::api::{FileDetail, PeerDetail, TorrentDetails};
 use crate::metainfo::{Info, Metainfo};
-use crate::storage::layout::Layout;
+use crate::storage::layout::{FileIndex, Layout};
 use crate::torrent::peer::Peer;
 use crate::torrent::rate::Rate;
 use crate::torrent::selection::verified_bytes;
@@ -56,7 +56,12 @@ impl Torrent {
 }
 
 /// All that can be seen of a torrent, running or not. Limits and trackers are the engine's to fill in.
-pub fn details(metainfo: &Metainfo, layout: &Layout, parked: &Parked) -> TorrentDetails {
+pub fn details(
+    metainfo: &Metainfo,
+    layout: &Layout,
+    parked: &Parked,
+    own: impl Fn(FileIndex) -> bool,
+) -> TorrentDetails {
     let info = &metainfo.info;
     let tally = parked.tally;
     TorrentDetails {
@@ -75,13 +80,18 @@ pub fn details(metainfo: &Metainfo, layout: &Layout, parked: &Parked) -> Torrent
         upload_limit_kib: 0,
         comment: metainfo.comment.clone(),
         created_by: metainfo.created_by.clone(),
-        files: file_details(info, layout, parked),
+        files: file_details(info, layout, parked, own),
         trackers: Vec::new(),
         peers: Vec::new(),
     }
 }
 
-fn file_details(info: &Info, layout: &Layout, parked: &Parked) -> Vec<FileDetail> {
+fn file_details(
+    info: &Info,
+    layout: &Layout,
+    parked: &Parked,
+    own: impl Fn(FileIndex) -> bool,
+) -> Vec<FileDetail> {
     let shown = info.files.iter().filter(|file| !file.padding);
     shown
         .zip(layout.numbered())
@@ -90,6 +100,7 @@ fn file_details(info: &Info, layout: &Layout, parked: &Parked) -> Vec<FileDetail
             length: file.length,
             done: verified_bytes(layout, index, &parked.have),
             priority: parked.priorities.get(index.get()).copied().unwrap_or_default(),
+            own: own(index),
         })
         .collect()
 }

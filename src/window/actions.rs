@@ -9,6 +9,7 @@ use gtk::{gdk, gio, glib};
 use super::create_dialog::CreateDialog;
 use super::limits_choice::{self, Limits};
 use super::main_window::MainWindow;
+use super::remove_choice::RemoveChoice;
 use super::torrent_object::TorrentObject;
 use super::{remove_choice, torrent_files, torrent_list};
 
@@ -158,12 +159,15 @@ impl MainWindow {
 
     fn remove(&self, first: RemoveData) {
         let Some(torrent) = self.chosen() else { return };
-        let details = self.chosen_details();
         let window = self.clone();
         glib::spawn_future_local(async move {
-            let files = details.as_ref().map_or(&[][..], |details| &details.files);
             let summary = torrent.summary();
-            if let Some(data) = remove_choice::ask(&window, &summary, files, first).await {
+            let choice = RemoveChoice::new(&summary, first);
+            if let Some(details) = window.chosen_details() {
+                choice.set_details(&details);
+            }
+            window.imp().remove_choice.set(Some(&choice));
+            if let Some(data) = remove_choice::ask(&window, &summary, &choice).await {
                 let info_hash = summary.info_hash;
                 window.send(EngineCommand::Remove { info_hash, data });
                 window.show_list();

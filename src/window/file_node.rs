@@ -216,6 +216,7 @@ mod tests {
             length,
             done,
             priority,
+            own: true,
         }
     }
 

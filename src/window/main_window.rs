@@ -19,6 +19,7 @@ use gtk::{gio, glib};
 use super::create_dialog::CreateDialog;
 use super::details_pane::DetailsPane;
 use super::engine_link::{EngineLink, States};
+use super::remove_choice::RemoveChoice;
 use super::store::KeyedStore;
 use super::template::set_text;
 use super::torrent_files::{self, Handed};
@@ -63,6 +64,8 @@ mod imp {
         pub(crate) link: OnceCell<EngineLink>,
         /// Details of the chosen torrent, for questions about its files.
         pub(crate) last_details: RefCell<Option<Arc<TorrentDetails>>>,
+        /// The question about its files that is asked.
+        pub(crate) remove_choice: glib::WeakRef<RemoveChoice>,
         /// Torrents that a person has just added here: they are told of, and chosen, when they appear.
         pub(crate) awaited: RefCell<HashSet<InfoHash>>,
         /// Torrents that the engine has added in this run; the next snapshot shows them.
@@ -300,6 +303,9 @@ impl MainWindow {
     fn show_details(&self, details: Arc<TorrentDetails>) {
         let imp = self.imp();
         imp.details.set_details(&details);
+        if let Some(choice) = imp.remove_choice.upgrade() {
+            choice.set_details(&details);
+        }
         imp.last_details.replace(Some(details));
         self.show_sequential();
     }

@@ -1,12 +1,15 @@
 //! What happens to the files of a torrent that is removed, `ui/remove_choice.ui`, and the question it is
 //! part of. Layer 4.
 
+use std::cell::OnceCell;
+use std::path::Path;
+
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use dtorrent::engine::api::{FileDetail, RemoveData, TorrentSummary};
+use dtorrent::engine::api::{FileDetail, RemoveData, TorrentDetails, TorrentSummary};
 use gtk::glib;
 
-use super::template::template_class;
+use super::template::{set_text, template_class};
 use super::{question, words};
 
 /// Files that are named one by one; the rest is counted.
@@ -27,9 +30,12 @@ mod imp {
         #[template_child]
         pub(super) revealer: TemplateChild<gtk::Revealer>,
         #[template_child]
-        pub(super) folder: TemplateChild<gtk::Label>,
+        pub(super) title: TemplateChild<gtk::Label>,
+        #[template_child]
+        pub(super) list: TemplateChild<gtk::ScrolledWindow>,
         #[template_child]
         pub(super) files: TemplateChild<gtk::Label>,
+        pub(super) summary: OnceCell<TorrentSummary>,
     }
 
     template_class!(RemoveChoice is "DtRemoveChoice", a gtk::Box, then set_up);
@@ -54,18 +60,38 @@ glib::wrapper! {
 }
 
 impl RemoveChoice {
-    fn new(summary: &TorrentSummary, files: &[FileDetail], first: RemoveData) -> Self {
+    /// For this torrent; `first` is chosen when the question appears.
+    pub(crate) fn new(summary: &TorrentSummary, first: RemoveData) -> Self {
         let choice: Self = glib::Object::new();
         let imp = choice.imp();
-        imp.folder
-            .set_label(&format!("These files in “{}” will go:", summary.folder.display()));
-        imp.files.set_label(&list(files));
+        // The choice was made in the line above.
+        let _ = imp.summary.set(summary.clone());
+        choice.show_files(None);
         match first {
             RemoveData::Keep => imp.keep.set_active(true),
             RemoveData::Trash => imp.trash.set_active(true),
             RemoveData::Delete => imp.delete.set_active(true),
         }
         choice
+    }
+
+    /// Names the files that would go, if these details are of the torrent in question.
+    pub(crate) fn set_details(&self, details: &TorrentDetails) {
+        let summary = self.imp().summary.get();
+        if summary.is_some_and(|summary| summary.info_hash == details.info_hash) {
+            self.show_files(Some(&details.files));
+        }
+    }
+
+    /// `None`: they are not known yet.
+    fn show_files(&self, files: Option<&[FileDetail]>) {
+        let imp = self.imp();
+        let own: Vec<&FileDetail> = files.into_iter().flatten().filter(|file| file.own).collect();
+        let folder = imp.summary.get().map(|summary| &*summary.folder);
+        let title = what_goes(files.map(|_| own.len()), folder.unwrap_or(Path::new("")));
+        set_text(&imp.title, &title);
+        set_text(&imp.files, &list(&own));
+        imp.list.set_visible(!own.is_empty());
     }
 
     fn chosen(&self) -> RemoveData {
@@ -80,8 +106,23 @@ impl RemoveChoice {
     }
 }
 
+/// What stands above the list of so many files; `None`: nothing is known of them yet.
+fn what_goes(count: Option<usize>, folder: &Path) -> String {
+    let folder = folder.display();
+    match count {
+        None => format!(
+            "The files in “{folder}” that DTorrent wrote, or found complete pieces in, will go. Which these \
+             are is not known yet."
+        ),
+        Some(0) => format!(
+            "No file in “{folder}” will go: DTorrent wrote none of them and found no complete piece in them."
+        ),
+        Some(_) => format!("These files in “{folder}” will go:"),
+    }
+}
+
 /// One line for each file.
-fn list(files: &[FileDetail]) -> String {
+fn list(files: &[&FileDetail]) -> String {
     let named = files.iter().take(NAMED_FILES);
     let mut lines: Vec<String> = named
         .map(|file| format!("{} ({})", file.path.join("/"), words::size(file.length)))
@@ -95,21 +136,18 @@ fn list(files: &[FileDetail]) -> String {
     lines.join("\n")
 }
 
-/// Asks whether a torrent shall go and what of its files; `None`: it stays. `first` is chosen when the
-/// question appears.
+/// Asks whether a torrent shall go and what of its files; `None`: it stays.
 pub(crate) async fn ask(
     parent: &impl IsA<gtk::Window>,
     summary: &TorrentSummary,
-    files: &[FileDetail],
-    first: RemoveData,
+    choice: &RemoveChoice,
 ) -> Option<RemoveData> {
-    let choice = RemoveChoice::new(summary, files, first);
     let dialog = adw::MessageDialog::builder()
         .transient_for(parent)
         .modal(true)
         .heading("Remove the Torrent?")
         .body(format!("“{}” will be taken off the list.", summary.name))
-        .extra_child(&choice)
+        .extra_child(choice)
         .build();
     question::ask(&dialog, "_Remove", adw::ResponseAppearance::Destructive)
         .await

@@ -48,6 +48,13 @@ fn an_unwanted_file_is_left_out_until_it_is_wanted() {
     assert!(!folder.join("slides").exists(), "it was not wanted");
     assert_eq!(eyes.value("all.pdf").as_deref(), Some("1 MiB · 0 %"));
 
+    // What was never fetched is not the torrent's own, and would stay if somebody had it there.
+    eyes.action("win.remove-with-files");
+    eyes.wait_for("downloads” will go:");
+    eyes.wait_for("course/lecture.ogg (1 MiB)");
+    assert!(!eyes.labels().iter().any(|label| label.contains("all.pdf (")));
+    eyes.press("Cancel");
+
     set_priority(&mut eyes, "all.pdf", "High");
     eyes.wait("both files", |eyes| {
         eyes.value("Completed").filter(|value| value == "2 MiB (100 %)")
