@@ -108,6 +108,8 @@ impl Engine {
             self.order.remove(at);
             self.order.insert(position.min(self.order.len()), id);
             self.keeper.save_order(self.order.clone());
+            // The next step of a person who moves it along starts from the place that is shown.
+            self.tell_snapshot();
         }
     }
 

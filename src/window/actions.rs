@@ -14,7 +14,7 @@ use super::torrent_object::TorrentObject;
 use super::{remove_choice, torrent_files, torrent_list};
 
 /// Those that need a chosen torrent.
-const TORRENT_ACTIONS: [&str; 12] = [
+const TORRENT_ACTIONS: [&str; 16] = [
     "toggle",
     "remove",
     "remove-with-files",
@@ -24,18 +24,26 @@ const TORRENT_ACTIONS: [&str; 12] = [
     "limits",
     "open-folder",
     "move",
+    "move-up",
+    "move-down",
+    "to-the-top",
+    "to-the-bottom",
     "copy-info-hash",
     "details",
     "torrent-menu",
 ];
 
 /// Keys that work wherever the focus is.
-pub(super) const ACCELERATORS: [(&str, &[&str]); 8] = [
+pub(super) const ACCELERATORS: [(&str, &[&str]); 12] = [
     ("win.open", &["<Control>o"]),
     ("win.create", &["<Control>n"]),
     ("win.paste", &["<Control>v"]),
     ("win.toggle", &["<Control>p"]),
     ("win.details", &["<Alt>Return"]),
+    ("win.move-up", &["<Alt>Up"]),
+    ("win.move-down", &["<Alt>Down"]),
+    ("win.to-the-top", &["<Alt>Home"]),
+    ("win.to-the-bottom", &["<Alt>End"]),
     ("win.back", &["<Alt>Left"]),
     ("window.close", &["<Control>w"]),
     ("app.quit", &["<Control>q"]),
@@ -66,6 +74,10 @@ impl MainWindow {
         self.add_plain_action("limits", |window| {
             glib::spawn_future_local(async move { window.set_limits().await });
         });
+        self.add_plain_action("move-up", |window| window.queue_at(|at| at.saturating_sub(1)));
+        self.add_plain_action("move-down", |window| window.queue_at(|at| at + 1));
+        self.add_plain_action("to-the-top", |window| window.queue_at(|_| 0));
+        self.add_plain_action("to-the-bottom", |window| window.queue_at(|_| usize::MAX));
         self.add_plain_action("copy-info-hash", |window| window.copy_info_hash());
         self.add_plain_action("details", |window| window.show_chosen());
         self.add_plain_action("back", |window| window.show_list());
@@ -146,6 +158,12 @@ impl MainWindow {
         for torrent in self.torrents() {
             self.send(command(torrent.info_hash()));
         }
+    }
+
+    /// Gives the chosen torrent another place in the queue, whose order is that of the list.
+    fn queue_at(&self, place: impl FnOnce(usize) -> usize) {
+        let position = place(self.imp().selection.selected() as usize);
+        self.send_for_chosen(|info_hash| EngineCommand::SetQueuePosition { info_hash, position });
     }
 
     fn toggle(&self) {

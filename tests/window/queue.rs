@@ -1,0 +1,82 @@
+//! The order of the list, which is that of the queue, changed by keys and by the menu.
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+use dtorrent::create::{self, CreateOptions, Existing};
+
+use crate::PROGRAM;
+use crate::desktop::Desktop;
+use crate::eyes::Eyes;
+use crate::source::fill;
+
+#[test]
+fn a_torrent_moves_in_the_queue() {
+    let desktop = Desktop::start();
+    let torrents = ["first.bin", "second.bin", "third.bin"].map(|name| torrent(&desktop, name));
+    let mut program = desktop.start_program(0, &[&torrents[0]]);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+    wait_for_order(&mut eyes, &["first.bin"]);
+    // What is opened last is chosen.
+    for (torrent, order) in torrents[1..].iter().zip([
+        &["first.bin", "second.bin"][..],
+        &["first.bin", "second.bin", "third.bin"],
+    ]) {
+        let second = desktop.command(PROGRAM).arg(torrent).status().unwrap();
+        assert!(second.success(), "{second}");
+        wait_for_order(&mut eyes, order);
+    }
+    eyes.wait("the third", |eyes| {
+        eyes.value("Name").filter(|name| name == "third.bin")
+    });
+
+    desktop.keyboard("DTorrent", "key", "alt+Up");
+    wait_for_order(&mut eyes, &["first.bin", "third.bin", "second.bin"]);
+    desktop.keyboard("DTorrent", "key", "alt+Up");
+    wait_for_order(&mut eyes, &["third.bin", "first.bin", "second.bin"]);
+    desktop.keyboard("DTorrent", "key", "alt+Down");
+    wait_for_order(&mut eyes, &["first.bin", "third.bin", "second.bin"]);
+    desktop.keyboard("DTorrent", "key", "alt+End");
+    wait_for_order(&mut eyes, &["first.bin", "second.bin", "third.bin"]);
+    eyes.action("win.torrent-menu");
+    eyes.press("Place in the Queue");
+    eyes.press("To the Top");
+    wait_for_order(&mut eyes, &["third.bin", "first.bin", "second.bin"]);
+    assert_eq!(
+        eyes.value("Name").as_deref(),
+        Some("third.bin"),
+        "it stays chosen"
+    );
+    desktop.keyboard("DTorrent", "key", "Down");
+    eyes.wait("the row below", |eyes| {
+        eyes.value("Name").filter(|name| name == "first.bin")
+    });
+
+    eyes.action("window.close");
+    assert!(program.wait().success());
+}
+
+/// A torrent that nobody has.
+fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
+    let path = desktop.path(name);
+    fill(&path, 100_000 + name.len());
+    let options = CreateOptions {
+        path,
+        ..CreateOptions::default()
+    };
+    let metainfo = create::create(&options, |_, _| (), &AtomicBool::new(false)).unwrap();
+    let torrent = desktop.path(&format!("{name}.torrent"));
+    create::save(&metainfo, &torrent, Existing::Keep).unwrap();
+    torrent
+}
+
+/// Waits until the list shows these torrents in this order. Beside it the name of the chosen one stands again.
+fn wait_for_order(eyes: &mut Eyes, order: &[&str]) {
+    eyes.wait(&format!("{order:?}"), |eyes| {
+        let mut names = eyes.labels();
+        names.retain(|label| label.ends_with(".bin"));
+        names
+            .starts_with(&order.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
+            .then_some(())
+    });
+}
