@@ -88,7 +88,6 @@ impl DiskPool {
         let queue = match job.task {
             DiskTask::WritePiece { .. }
             | DiskTask::Spill { .. }
-            | DiskTask::Vouch { .. }
             | DiskTask::Prepare { .. }
             | DiskTask::Sync => &queues.writes,
             DiskTask::CheckPiece { .. } => &queues.checks,
@@ -186,9 +185,6 @@ impl Worker {
                 expected,
                 digests,
             } => return Some(self.check_piece(storage, piece, &expected, digests)),
-            DiskTask::Vouch { record, candidates } => {
-                return Some(DiskResult::Vouched(storage.vouch(&record, &candidates)));
-            }
             DiskTask::Prepare { wanted } => {
                 let wanted: HashSet<_> = wanted.into_iter().collect();
                 let prepared = storage.prepare(|file| wanted.contains(&file));

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::StorageError;
 use super::layout::FileIndex;
-use super::resume::ResumeRecord;
-use super::{StorageError, Vouched};
 use crate::bitfield::Bitfield;
 use crate::geometry::{Block, PieceIndex};
 use crate::memory::BlockBuf;
@@ -39,13 +38,6 @@ pub enum DiskTask {
         expected: [u8; 20],
         /// As in `WritePiece`.
         digests: bool,
-    },
-    /// Judge a resume record by the files as they are: [`super::Storage::vouch`].
-    Vouch {
-        /// The record.
-        record: Box<ResumeRecord>,
-        /// The candidates of the journal.
-        candidates: Vec<PieceIndex>,
     },
     /// Before a download: check that it fits, create empty files, preallocate.
     Prepare {
@@ -99,8 +91,6 @@ pub enum DiskResult {
         /// Digest of each block, if they were asked for.
         digests: Option<Vec<BlockDigest>>,
     },
-    /// `Vouch`: what still holds.
-    Vouched(Vouched),
     /// `Prepare`: done.
     Prepared,
     /// `Sync`: done. What was written when the task began survives a power cut.

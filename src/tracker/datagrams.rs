@@ -6,17 +6,18 @@
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::announce::AnnounceRequest;
 use super::exchange::{Ended, Exchanges, Outgoing, Timing};
 use crate::net::sockets::SocketFactory;
+use crate::net::waker::Waker;
 
 /// Longest datagram that is read; a longer one is cut, which costs peers at its end.
 const MAX_DATAGRAM: usize = 16 * 1024;
@@ -37,7 +38,7 @@ pub(crate) struct Ask {
 pub(crate) struct Datagrams {
     // The order of the fields matters: the channel closes before the last wake.
     asks: Sender<Ask>,
-    waker: Arc<Waker>,
+    waker: Arc<LastWake>,
 }
 
 impl Datagrams {
@@ -48,10 +49,10 @@ impl Datagrams {
         report: impl Fn(Ended) + Send + 'static,
     ) -> io::Result<Self> {
         let (asks, asks_rx) = unbounded();
-        let waker = Arc::new(Waker(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
+        let waker = Arc::new(Waker::new()?);
         let worker = Worker {
             asks: asks_rx,
-            wake: waker.0.try_clone()?,
+            waker: Arc::clone(&waker),
             changes: sockets.changes(),
             factory: sockets,
             v4: None,
@@ -63,6 +64,7 @@ impl Datagrams {
         thread::Builder::new()
             .name("announcer-udp".to_owned())
             .spawn(move || worker.run())?;
+        let waker = Arc::new(LastWake(waker));
         Ok(Self { asks, waker })
     }
 
@@ -70,30 +72,23 @@ impl Datagrams {
     pub(crate) fn ask(&self, ask: Ask) {
         // The thread ends after us.
         let _ = self.asks.send(ask);
-        self.waker.wake();
+        self.waker.0.wake();
     }
 }
 
-/// Wakes the thread out of its poll; its end does so as well.
+/// Wakes the thread out of its poll when the last who may ask is gone.
 #[derive(Debug)]
-struct Waker(OwnedFd);
+struct LastWake(Arc<Waker>);
 
-impl Waker {
-    fn wake(&self) {
-        // It only fails when the counter is full, and then the thread is about to wake anyway.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
-    }
-}
-
-impl Drop for Waker {
+impl Drop for LastWake {
     fn drop(&mut self) {
-        self.wake();
+        self.0.wake();
     }
 }
 
 struct Worker<R> {
     asks: Receiver<Ask>,
-    wake: OwnedFd,
+    waker: Arc<Waker>,
     factory: Arc<SocketFactory>,
     /// What [`SocketFactory::changes`] was before the sockets were made.
     changes: u64,
@@ -192,7 +187,7 @@ impl<R: Fn(Ended)> Worker<R> {
 
     fn wait(&self) -> io::Result<()> {
         let sockets = [&self.v4, &self.v6].into_iter().flatten();
-        let mut fds: Vec<PollFd<'_>> = std::iter::once(self.wake.as_fd())
+        let mut fds: Vec<PollFd<'_>> = std::iter::once(self.waker.as_fd())
             .chain(sockets.map(UdpSocket::as_fd))
             .map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN))
             .collect();
@@ -210,8 +205,7 @@ impl<R: Fn(Ended)> Worker<R> {
     }
 
     fn read(&mut self) {
-        // Empty if something else woke us.
-        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+        self.waker.clear();
         let mut buffer = [0; MAX_DATAGRAM];
         for socket in [&self.v4, &self.v6].into_iter().flatten() {
             for _ in 0..BATCH {

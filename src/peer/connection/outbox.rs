@@ -6,10 +6,8 @@ use std::sync::atomic::Ordering;
 
 use crate::geometry::{Block, Geometry};
 use crate::peer::link::{CompletedLog, PeerCommand, PeerCounters};
+use crate::peer::session::MAX_SERVED_BLOCK;
 use crate::wire::message::{Message, PIECE_HEADER_LENGTH};
-
-/// Largest block that is served. Everybody asks for 16 KiB; some old clients asked for up to 128 KiB.
-const MAX_SERVED: u32 = 128 * 1024;
 
 /// The messages and blocks that wait for the socket.
 ///
@@ -125,7 +123,7 @@ impl Outbox {
 
     /// The Downloader has checked this already; what is read from disk is checked where it is read.
     fn may_serve(&self, block: Block) -> bool {
-        block.length <= MAX_SERVED && self.geometry.contains(block)
+        block.length <= MAX_SERVED_BLOCK && self.geometry.contains(block)
     }
 
     fn drop_upload(&mut self, block: Block) {
