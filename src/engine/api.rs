@@ -151,7 +151,7 @@ pub enum Priority {
 pub enum EngineEvent {
     /// All torrents, twice a second while anything moves, and when it is asked for.
     Snapshot(Arc<EngineSnapshot>),
-    /// The watched torrent, with each snapshot.
+    /// The watched torrent: when it begins to be watched, and twice a second from then on.
     Details(Arc<TorrentDetails>),
     /// A torrent has been added.
     Added(InfoHash),

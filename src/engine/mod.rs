@@ -50,7 +50,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 
 /// How long the torrents may take to bring everything to disk at the end. Past it the last saved state
 /// stands, and the journals know the rest.
-const LAST_WRITES: Duration = Duration::from_secs(20);
+pub const LAST_WRITES: Duration = Duration::from_secs(20);
 
 /// How often totals that have changed are saved: what a killed program forgets of them at most.
 const SAVE_EVERY: Duration = Duration::from_secs(120);

@@ -61,9 +61,8 @@ impl Logger {
     /// Starts to write the log; with `also_stderr` each line goes there too. A file that cannot be written is
     /// no error: it is said once on stderr, tried again later, and the lines until then are counted.
     ///
-    /// Call it before any other thread exists: only then can the local time zone be asked for (the C library
-    /// may read the environment while another thread changes it). Otherwise times are UTC. A change to
-    /// or from summer time while the program runs is not noticed.
+    /// Times are local, by the offset from UTC at this moment: a change to or from summer time while the program
+    /// runs is not noticed. If the system does not tell the offset they are UTC, which the log says.
     ///
     /// # Errors
     /// [`LogError`], when a logger runs already or no thread can be had.

@@ -10,8 +10,8 @@ use adw::prelude::*;
 use adw::subclass::prelude::*;
 use async_channel::Receiver;
 use dtorrent::config::{Config, LogConfig};
-use dtorrent::engine::EngineSetup;
 use dtorrent::engine::api::{EngineCommand, EngineEvent};
+use dtorrent::engine::{EngineSetup, LAST_WRITES};
 use dtorrent::logging::Logger;
 use gtk::{gio, glib};
 
@@ -25,7 +25,8 @@ use super::main_window::MainWindow;
 pub(crate) const APP_ID: &str = "io.github.dtorrent.DTorrent";
 
 /// How long the engine may take to say goodbye to trackers, to leave its own to others, and to save its state.
-const LONGEST_GOODBYE: Duration = Duration::from_secs(8);
+/// Nobody looks at a window meanwhile, so it has all the time that it gives the disk, and some for what follows.
+const LONGEST_GOODBYE: Duration = Duration::from_secs(LAST_WRITES.as_secs() + 10);
 
 /// What the command line says, for the instance that becomes the program.
 #[derive(Debug, Clone, Default)]
