@@ -50,6 +50,9 @@ struct Options {
     parts: Vec<String>,
 }
 
+/// A part of the benchmark, by name.
+type Part<'a> = &'a dyn Fn(&mut Report) -> Result<()>;
+
 fn main() -> ExitCode {
     match options().and_then(|options| measure(&options)) {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,7 +96,7 @@ fn measure(options: &Options) -> Result<()> {
     let mut rng = fastrand::Rng::with_seed(1);
     for round in 1..=options.rounds {
         println!("round {round} of {}", options.rounds);
-        let parts: [(&str, &dyn Fn(&mut Report) -> Result<()>); 6] = [
+        let parts: [(&str, Part<'_>); 6] = [
             ("udp", &udp_alone),
             ("http", &http_alone),
             ("memory", &memory),

@@ -113,7 +113,7 @@ impl Ring {
 
     /// The longest arc, by the length that it would have if all were as long.
     pub(crate) fn max_over_mean(&self) -> f64 {
-        let mut places: Vec<f64> = self.places.iter().map(|place| fraction(place)).collect();
+        let mut places: Vec<f64> = self.places.iter().map(fraction).collect();
         places.sort_by(f64::total_cmp);
         let round = places.last().map_or(0.0, |last| places[0] + 1.0 - last);
         let longest = places

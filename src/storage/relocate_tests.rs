@@ -200,7 +200,7 @@ fn a_move_that_was_cut_short_between_two_files_is_brought_to_its_end() {
     cut.finish().unwrap();
     assert_eq!(cut.storage.root(), cut.new);
     cut.torrent.assert_readable(&cut.storage);
-    assert_eq!(tree(&cut.old), [PathBuf::new(); 0]);
+    assert!(tree(&cut.old).is_empty());
     assert!(cut.note.read().is_some(), "until the record says so");
 }
 
@@ -264,7 +264,7 @@ fn a_move_whose_copies_were_whole_counts() {
     cut.finish().unwrap();
     assert_eq!(cut.storage.root(), cut.new);
     cut.torrent.assert_readable(&cut.storage);
-    assert_eq!(tree(&cut.old), [PathBuf::new(); 0]);
+    assert!(tree(&cut.old).is_empty());
 }
 
 #[test]

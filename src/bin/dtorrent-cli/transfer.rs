@@ -472,7 +472,7 @@ impl Face {
                 self.note(|| {
                     complain(format_args!(
                         "{name}: no tracker takes its announces, asking again ({problem})"
-                    ))
+                    ));
                 });
             }
         }

@@ -342,7 +342,7 @@ fn an_announce_for_whose_answer_nobody_waits_any_more_counts_for_nothing() {
             announce: says(hash(5, 0), 1, LEECH),
         };
         net.at(1, |keeper, now, out| {
-            keeper.on_message(now, &node(2), message, out)
+            keeper.on_message(now, &node(2), message, out);
         });
     };
     arrives(&mut net, now.unix_ms - 1);
