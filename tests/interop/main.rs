@@ -4,7 +4,7 @@
 //! `make setup-test` installs; a missing one is a failure that says which package it is in.
 
 // All of this is test code, also where no `#[test]` stands above it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -290,7 +290,6 @@ pub(crate) fn wait_for_ring(nodes: &[&RingNode]) -> Vec<usize> {
                 // Now and then, for whoever reads why it failed.
                 looks += 1;
                 if why != last && looks % 50 == 0 {
-                    #[expect(clippy::print_stdout, reason = "for whoever reads what the test did")]
                     println!("no whole ring yet: {why}");
                 }
                 last = why;

@@ -23,7 +23,6 @@ fn kill(nodes: &[RingNode], alive: &[usize], doomed: [usize; 2], ledger: &Ledger
     ledger.check(&survivors);
     let answered = killed.elapsed();
     wait_for_ring(&survivors);
-    #[expect(clippy::print_stdout, reason = "for whoever reads what the test did")]
     println!(
         "{} and {} killed: {} nodes returned all peers within {answered:.1?}, all copies were back within {:.1?}",
         nodes[doomed[0]].plan.name,
