@@ -204,13 +204,13 @@ fn data_that_cannot_be_read_is_not_called_incomplete() {
     }
     let created = scene.command(&["create", "data/pair"]).output().unwrap();
     assert!(created.status.success(), "{created:?}");
-    fs::remove_file(scene.path("data/pair/b")).unwrap();
-    fs::create_dir(scene.path("data/pair/b")).unwrap();
+    fs::rename(scene.path("data/pair/b"), scene.path("aside")).unwrap();
+    std::os::unix::fs::symlink(scene.path("aside"), scene.path("data/pair/b")).unwrap();
     let output = scene.start(&["seed", "pair.torrent", "--dir", "data"]).wait();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(
-        error.contains("pair/b is not a regular file") && !error.contains("fetch the rest"),
+        error.contains("pair/b was not opened") && !error.contains("fetch the rest"),
         "{error}"
     );
 }
