@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dtorrent::id::{InfoHash, PeerId};
 use dtorrent::ring::picture::{Health, NodePicture, Picture};
@@ -20,6 +20,8 @@ use super::stage::{Stage, fresh_address, wait_for};
 
 /// Only a test that fails waits so long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+/// How often it is said why a ring is not whole.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 /// HTTP announces that one node is asked at a time.
 const HTTP_AT_A_TIME: usize = 8;
 /// Peers that an answer may have at least: more than any swarm of these tests has.
@@ -276,26 +278,19 @@ pub(crate) fn start(stage: &Stage, count: usize) -> Vec<RingNode> {
 /// ring: indices into `nodes`.
 pub(crate) fn wait_for_ring(nodes: &[&RingNode]) -> Vec<usize> {
     let what = format!("a whole ring of {}", nodes.len());
-    let mut last = String::new();
-    let mut looks = 0;
+    let mut told = Instant::now();
     wait_for(&what, LIMIT, || {
         let pictures: Option<Vec<Picture>> = nodes.iter().map(|node| node.picture()).collect();
-        let why = match pictures {
+        let order = match pictures {
             None => Err("a node does not answer".to_owned()),
             Some(pictures) => order_of(&pictures),
         };
-        match why {
-            Ok(order) => Some(order),
-            Err(why) => {
-                // Now and then, for whoever reads why it failed.
-                looks += 1;
-                if why != last && looks % 50 == 0 {
-                    println!("no whole ring yet: {why}");
-                }
-                last = why;
-                None
-            }
+        // Now and then, for whoever reads why it failed.
+        if let (Err(why), true) = (&order, told.elapsed() > TELL_EVERY) {
+            told = Instant::now();
+            println!("no whole ring yet: {why}");
         }
+        order.ok()
     })
 }
 

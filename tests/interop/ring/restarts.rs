@@ -13,8 +13,11 @@ use crate::support::ring::{self, Answer, HttpClient, LIMIT, NoAnswer, Word, wait
 use crate::support::stage::{Stage, wait_for};
 
 const NODES: usize = 5;
-/// So many that no swarm has more peers than an answer.
-const SWARMS: u32 = 2_000;
+const SWARMS: u32 = 500;
+/// Peers for which one client announces, again and again.
+const PEERS: u16 = 500;
+/// Clients are not in a hurry; the machine is small.
+const PAUSE: Duration = Duration::from_millis(10);
 /// Announces of all clients of a node before the next node is told to go.
 const IN_BETWEEN: usize = 300;
 
@@ -45,7 +48,7 @@ struct Told {
     away: BTreeMap<String, usize>,
 }
 
-/// Announces at one node until it is over: each time as another peer.
+/// Announces at one node until it is over, for one peer after the other, each in a swarm of its own choice.
 fn announce_on(
     mut announce: impl FnMut(Word) -> Answer,
     standing: &Standing,
@@ -54,11 +57,13 @@ fn announce_on(
 ) -> Told {
     let mut rng = Rng::new();
     let mut told = Told::default();
-    for port in first_port.. {
+    let words: Vec<Word> = (first_port..first_port + PEERS)
+        .map(|port| Word::of(swarm(rng.u32(..SWARMS)), port))
+        .collect();
+    for &word in words.iter().cycle() {
         if over.load(Ordering::SeqCst) {
             break;
         }
-        let word = Word::of(swarm(rng.u32(..SWARMS)), port);
         let before = standing.phase();
         match announce(word) {
             Ok(_) => {
@@ -68,12 +73,10 @@ fn announce_on(
             // A client takes the next tracker of its list at once.
             Err(NoAnswer::Gone(why)) if before % 2 == 1 || standing.phase() != before => {
                 *told.away.entry(why).or_default() += 1;
-                thread::sleep(Duration::from_millis(20));
             }
             Err(why) => panic!("a node that is up does not answer: {why:?}"),
         }
-        // Clients are not in a hurry; the machine is small.
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(PAUSE);
     }
     told
 }
@@ -90,7 +93,7 @@ fn a_rolling_restart_refuses_nobody_and_loses_nothing() {
         let clients = addresses.iter().zip(&standings).enumerate();
         let clients: Vec<_> = clients
             .flat_map(|(number, (address, standing))| {
-                let first = 1 + 12_000 * u16::try_from(number).unwrap();
+                let first = 1 + 2 * PEERS * u16::try_from(number).unwrap();
                 let over = &over;
                 let http = scope.spawn(move || {
                     let client = HttpClient::to(address);
@@ -98,7 +101,7 @@ fn a_rolling_restart_refuses_nobody_and_loses_nothing() {
                 });
                 let udp = scope.spawn(move || {
                     let mut client = Datagrams::to(address);
-                    announce_on(|word| client.announce(word), standing, over, first + 6_000)
+                    announce_on(|word| client.announce(word), standing, over, first + PEERS)
                 });
                 [("HTTP", number, http), ("UDP", number, udp)]
             })
