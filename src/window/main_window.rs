@@ -66,6 +66,8 @@ mod imp {
         pub(crate) last_details: RefCell<Option<Arc<TorrentDetails>>>,
         /// The question about its files that is asked.
         pub(crate) remove_choice: glib::WeakRef<RemoveChoice>,
+        /// The last dialog that told of a problem.
+        pub(super) problem: glib::WeakRef<adw::MessageDialog>,
         /// Torrents that a person has just added here: they are told of, and chosen, when they appear.
         pub(crate) awaited: RefCell<HashSet<InfoHash>>,
         /// Torrents that the engine has added in this run; the next snapshot shows them.
@@ -405,8 +407,19 @@ impl MainWindow {
     /// A message that stays until it was read.
     pub(super) fn show_problem(&self, heading: &str, message: &str) {
         let message = words::sentence(message);
+        // One that is still open takes up what comes: dialogs on top of each other would be closed unread.
+        let open = self.imp().problem.upgrade();
+        let open = open.filter(|open| open.is_visible() && open.heading().as_deref() == Some(heading));
+        if let Some(open) = open {
+            let body = open.body();
+            if !body.contains(&message) {
+                open.set_body(&format!("{body}\n\n{message}"));
+            }
+            return;
+        }
         let dialog = adw::MessageDialog::new(Some(self), Some(heading), Some(&message));
         dialog.add_response("close", "_OK");
+        self.imp().problem.set(Some(&dialog));
         dialog.present();
     }
 

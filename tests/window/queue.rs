@@ -70,13 +70,13 @@ fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
     torrent
 }
 
-/// Waits until the list shows these torrents in this order. Beside it the name of the chosen one stands again.
+/// Waits until the list shows these torrents in this order. In a row the state stands behind the name.
 fn wait_for_order(eyes: &mut Eyes, order: &[&str]) {
     eyes.wait(&format!("{order:?}"), |eyes| {
-        let mut names = eyes.labels();
-        names.retain(|label| label.ends_with(".bin"));
-        names
-            .starts_with(&order.iter().map(|&name| name.to_owned()).collect::<Vec<_>>())
-            .then_some(())
+        let labels = eyes.labels();
+        let rows = labels
+            .windows(2)
+            .filter(|pair| pair[1].starts_with("Downloading"));
+        rows.map(|pair| &pair[0]).eq(order).then_some(())
     });
 }
