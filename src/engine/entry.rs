@@ -259,7 +259,7 @@ impl Entry {
             }
         } else if !self.active {
             TorrentState::Queued
-        } else if self.status.complete {
+        } else if self.status.complete && !self.lacks_empty_files() {
             TorrentState::Seeding
         } else {
             TorrentState::Downloading
