@@ -243,7 +243,7 @@ impl SocketFactory {
     }
 
     /// Changes the setting for all sockets made from now on. Those that exist keep theirs; whoever sends from
-    /// them later compares [`Self::changes`].
+    /// them later compares the number of changes.
     ///
     /// # Errors
     /// [`SocketError::BadBind`]; the old setting stays.

@@ -52,7 +52,7 @@ pub enum DiskTask {
         /// The new download folder.
         to: PathBuf,
     },
-    /// Remove the torrent's own files ([`super::Storage::own_files`]) and the folders that are empty then. Nothing
+    /// Remove the torrent's own files ([`super::Storage::is_own`]) and the folders that are empty then. Nothing
     /// else may be submitted for this torrent afterwards.
     Remove {
         /// The verified pieces.
