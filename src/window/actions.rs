@@ -163,6 +163,7 @@ impl MainWindow {
     /// Gives the chosen torrent another place in the queue, whose order is that of the list.
     fn queue_at(&self, place: impl FnOnce(usize) -> usize) {
         let position = place(self.imp().selection.selected() as usize);
+        self.imp().is_moving.set(true);
         self.send_for_chosen(|info_hash| EngineCommand::SetQueuePosition { info_hash, position });
     }
 

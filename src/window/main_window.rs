@@ -66,6 +66,9 @@ mod imp {
         pub(crate) last_details: RefCell<Option<Arc<TorrentDetails>>>,
         /// The question about its files that is asked.
         pub(crate) remove_choice: glib::WeakRef<RemoveChoice>,
+        /// The user has given the chosen torrent another place, and the list does not show it there yet: when it does,
+        /// the keyboard goes along.
+        pub(crate) is_moving: Cell<bool>,
         /// The last dialog that told of a problem.
         pub(super) problem: glib::WeakRef<adw::MessageDialog>,
         /// Torrents that a person has just added here: they are told of, and chosen, when they appear.
@@ -246,10 +249,16 @@ impl MainWindow {
             let last = torrents.len() as u32 - 1;
             imp.selection.set_selected(imp.position.get().min(last));
         }
-        imp.position.set(match imp.selection.selected() {
+        let position = match imp.selection.selected() {
             gtk::INVALID_LIST_POSITION => 0,
             position => position,
-        });
+        };
+        if imp.position.replace(position) != position
+            && imp.is_moving.take()
+            && let Some(torrent) = self.chosen()
+        {
+            torrent_list::focus(&imp.list, position, &torrent);
+        }
     }
 
     fn show_totals(&self, snapshot: &EngineSnapshot) {

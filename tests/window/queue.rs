@@ -70,13 +70,13 @@ fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
     torrent
 }
 
-/// Waits until the list shows these torrents in this order. In a row the state stands behind the name.
+/// Waits until the list shows these torrents in this order. In a row the state and the size stand behind the name.
 fn wait_for_order(eyes: &mut Eyes, order: &[&str]) {
     eyes.wait(&format!("{order:?}"), |eyes| {
         let labels = eyes.labels();
         let rows = labels
             .windows(2)
-            .filter(|pair| pair[1].starts_with("Downloading"));
+            .filter(|pair| pair[1].starts_with("Downloading · "));
         rows.map(|pair| &pair[0]).eq(order).then_some(())
     });
 }
