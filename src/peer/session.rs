@@ -24,6 +24,11 @@ pub const MAX_SERVED_BLOCK: u32 = 128 * 1024;
 /// Requests that a peer may have waiting at us; announced as `reqq` (BEP 10).
 pub const REQUEST_QUEUE: usize = 500;
 
+/// More waiting requests than this are dropped. Well above what we announce: a block counts as waiting until the
+/// socket has taken its whole batch, when the peer may long have asked for the next; many clients do not read `reqq`;
+/// and one without the fast extension is never told, and waits for what was dropped.
+pub const MOST_REQUESTS_WAITING: usize = 4 * REQUEST_QUEUE;
+
 /// What we assume a peer lets us have waiting there when it does not say.
 const ASSUMED_REQUEST_QUEUE: usize = 250;
 

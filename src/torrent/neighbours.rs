@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::choker::Candidate;
 use crate::geometry::Block;
 use crate::peer::link::{CloseReason, PeerBatch, PeerCommand, PeerCounters, PeerInput, PeerKey};
-use crate::peer::session::{REQUEST_QUEUE, Said, Session};
+use crate::peer::session::{MOST_REQUESTS_WAITING, Said, Session};
 use crate::torrent::blame::Author;
 use crate::torrent::peer::Peer;
 use crate::torrent::state::{Action, Torrent};
@@ -280,7 +280,7 @@ impl Torrent {
         let session = &peer.session;
         let served = !session.am_choking || session.granted_fast.contains(&block.piece);
         let told = self.uploads_told.get(&key).copied().unwrap_or(0);
-        if served && self.have.has(block.piece) && peer.requests_in() + told < REQUEST_QUEUE {
+        if served && self.have.has(block.piece) && peer.requests_in() + told < MOST_REQUESTS_WAITING {
             self.uploads_told.insert(key, told + 1);
             self.actions.push(Action::Tell(key, PeerCommand::Upload(block)));
         } else if session.fast {

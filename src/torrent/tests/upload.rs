@@ -3,7 +3,7 @@
 use super::world::{HONEST, Manner, Plan, World, bits};
 use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::peer::link::{CloseReason, PeerKey};
-use crate::peer::session::REQUEST_QUEUE;
+use crate::peer::session::{MOST_REQUESTS_WAITING, REQUEST_QUEUE};
 use crate::wire::message::Message;
 
 /// A seed of 30 pieces.
@@ -125,18 +125,18 @@ fn a_flood_of_requests_is_bounded_even_within_one_turn() {
         world.say(key, Message::Request(block(number % 30, number % 2)));
     }
     world.step();
-    assert_eq!(world.peer(key).uploads.len(), REQUEST_QUEUE);
+    assert_eq!(world.peer(key).uploads.len(), MOST_REQUESTS_WAITING);
     let rejects = world
         .peer(key)
         .heard
         .iter()
         .filter(|message| matches!(message, Message::RejectRequest(_)));
-    assert_eq!(rejects.count(), 3_000 - REQUEST_QUEUE);
+    assert_eq!(rejects.count(), 3_000 - MOST_REQUESTS_WAITING);
     world.say(key, Message::Request(block(0, 0)));
     world.step();
     assert_eq!(
         world.peer(key).uploads.len(),
-        REQUEST_QUEUE,
+        MOST_REQUESTS_WAITING,
         "the writer has not sent anything yet"
     );
 }
@@ -193,4 +193,23 @@ fn data_that_cannot_be_read_halts_the_torrent_and_is_told_once() {
         "{}",
         halted.message
     );
+}
+
+#[test]
+fn a_peer_that_keeps_our_queue_full_loses_no_request() {
+    // Without the fast extension it would never learn of one that was dropped.
+    let mut world = seed();
+    let key = leech(&mut world, 1, false);
+    world.say(key, Message::Interested);
+    world.step();
+    for number in 0..REQUEST_QUEUE as u32 {
+        world.say(key, Message::Request(block(number % 30, number % 2)));
+    }
+    world.step();
+    // It has received the first batch, of which the writer has not taken note yet.
+    for number in 0..16 {
+        world.say(key, Message::Request(block(number % 30, number % 2)));
+    }
+    world.step();
+    assert_eq!(world.peer(key).uploads.len(), REQUEST_QUEUE + 16);
 }
