@@ -23,6 +23,7 @@ use crate::tracker::fetch;
 use crate::tracker::status::TrackerStatus;
 
 mod announcer;
+mod sessions;
 mod workers;
 
 #[cfg(test)]

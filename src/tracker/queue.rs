@@ -41,6 +41,13 @@ pub(crate) struct Place {
     pub(crate) farewell: bool,
 }
 
+impl Place {
+    /// Whether both are for one torrent at one tracker.
+    fn is_same_line(&self, other: &Self) -> bool {
+        self.info_hash == other.info_hash && self.url == other.url
+    }
+}
+
 #[derive(Debug)]
 struct Running {
     place: Place,
@@ -54,10 +61,89 @@ impl Running {
     }
 }
 
+#[derive(Debug)]
+struct Waiting<T> {
+    /// Those that came later have greater ones.
+    number: u64,
+    place: Place,
+    request: T,
+}
+
+/// What waits for one host, each kind in the order in which it came.
+#[derive(Debug)]
+struct Lane<T> {
+    farewells: VecDeque<Waiting<T>>,
+    fresh: VecDeque<Waiting<T>>,
+    /// The tracker failed last time.
+    retries: VecDeque<Waiting<T>>,
+}
+
+/// One of the queues of a [`Lane`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Farewell,
+    Fresh,
+    Retry,
+}
+
+impl<T> Default for Lane<T> {
+    fn default() -> Self {
+        Self {
+            farewells: VecDeque::new(),
+            fresh: VecDeque::new(),
+            retries: VecDeque::new(),
+        }
+    }
+}
+
+impl<T> Lane<T> {
+    fn queue(&self, kind: Kind) -> &VecDeque<Waiting<T>> {
+        match kind {
+            Kind::Farewell => &self.farewells,
+            Kind::Fresh => &self.fresh,
+            Kind::Retry => &self.retries,
+        }
+    }
+
+    fn queue_mut(&mut self, kind: Kind) -> &mut VecDeque<Waiting<T>> {
+        match kind {
+            Kind::Farewell => &mut self.farewells,
+            Kind::Fresh => &mut self.fresh,
+            Kind::Retry => &mut self.retries,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.farewells.is_empty() && self.fresh.is_empty() && self.retries.is_empty()
+    }
+
+    /// Whether nothing of the same torrent at the same tracker has to run before this.
+    fn is_next(&self, waiting: &Waiting<T>) -> bool {
+        let goes_first = |other: &Waiting<T>| other.place.is_same_line(&waiting.place);
+        let came_before = |other: &&Waiting<T>| other.number < waiting.number;
+        !self.farewells.iter().any(goes_first)
+            && !self.fresh.iter().take_while(came_before).any(goes_first)
+            && !self.retries.iter().take_while(came_before).any(goes_first)
+    }
+}
+
+/// Where a waiting request was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    host: String,
+    kind: Kind,
+    at: usize,
+}
+
 /// Waiting and running requests.
+///
+/// Many thousands may wait, most of them for a host that has all the requests that it may have: those cost nothing
+/// until one of its requests ends.
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
-    waiting: VecDeque<(Place, T)>,
+    /// By host. None is empty.
+    lanes: HashMap<String, Lane<T>>,
+    next_number: u64,
     running: Vec<Running>,
     /// Hosts whose last request was answered.
     answering: HashSet<String>,
@@ -66,7 +152,8 @@ pub(crate) struct Queue<T> {
 impl<T> Default for Queue<T> {
     fn default() -> Self {
         Self {
-            waiting: VecDeque::new(),
+            lanes: HashMap::new(),
+            next_number: 0,
             running: Vec::new(),
             answering: HashSet::new(),
         }
@@ -76,17 +163,29 @@ impl<T> Default for Queue<T> {
 impl<T> Queue<T> {
     /// Adds a request behind all others; a `stopped` before those for the same torrent at the same tracker.
     pub(crate) fn push(&mut self, place: Place, request: T) {
-        let is_next_life =
-            |(other, _): &(Place, T)| other.info_hash == place.info_hash && other.url == place.url;
-        let at = self.waiting.iter().position(is_next_life);
-        let at = at.filter(|_| place.farewell).unwrap_or(self.waiting.len());
-        self.waiting.insert(at, (place, request));
+        let kind = match (place.farewell, place.retry) {
+            (true, _) => Kind::Farewell,
+            (false, false) => Kind::Fresh,
+            (false, true) => Kind::Retry,
+        };
+        let number = self.next_number;
+        self.next_number += 1;
+        let lane = self.lanes.entry(place.host.clone()).or_default();
+        lane.queue_mut(kind).push_back(Waiting {
+            number,
+            place,
+            request,
+        });
     }
 
     /// Takes the next request that may run; it runs until [`Self::done`].
     pub(crate) fn pop(&mut self, now: Instant) -> Option<(Place, T)> {
-        let at = self.next(false, now).or_else(|| self.next(true, now))?;
-        let (place, request) = self.waiting.remove(at)?;
+        let found = self.next(now)?;
+        let lane = self.lanes.get_mut(&found.host)?;
+        let Waiting { place, request, .. } = lane.queue_mut(found.kind).remove(found.at)?;
+        if lane.is_empty() {
+            self.lanes.remove(&found.host);
+        }
         self.running.push(Running {
             place: place.clone(),
             since: now,
@@ -114,7 +213,7 @@ impl<T> Queue<T> {
             .iter()
             .filter(|running| running.holds_worker && !running.is_slow(now))
             .map(|running| running.since + SLOW_AFTER);
-        times.min().filter(|_| !self.waiting.is_empty())
+        times.min().filter(|_| !self.lanes.is_empty())
     }
 
     /// A request goes on without a worker. It still keeps its turn.
@@ -131,14 +230,24 @@ impl<T> Queue<T> {
 
     /// Takes back waiting requests.
     pub(crate) fn withdraw(&mut self, mut which: impl FnMut(&T) -> bool) -> Vec<T> {
-        let (withdrawn, waiting) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition::<VecDeque<_>, _>(|(_, request)| which(request));
-        self.waiting = waiting;
-        withdrawn.into_iter().map(|(_, request)| request).collect()
+        let mut withdrawn = Vec::new();
+        self.lanes.retain(|_, lane| {
+            for kind in [Kind::Farewell, Kind::Fresh, Kind::Retry] {
+                let queue = lane.queue_mut(kind);
+                if queue.iter().any(|waiting| which(&waiting.request)) {
+                    let (taken, kept): (VecDeque<_>, _) =
+                        queue.drain(..).partition(|waiting| which(&waiting.request));
+                    *queue = kept;
+                    withdrawn.extend(taken.into_iter().map(|waiting| waiting.request));
+                }
+            }
+            !lane.is_empty()
+        });
+        withdrawn
     }
 
-    fn next(&self, retry: bool, now: Instant) -> Option<usize> {
+    /// The first that may run, those last whose tracker failed last time.
+    fn next(&self, now: Instant) -> Option<Found> {
         if self.held_workers() >= MOST_WORKERS {
             return None;
         }
@@ -146,32 +255,53 @@ impl<T> Queue<T> {
         for running in &self.running {
             load.add(running, now);
         }
-        let is_crowded = load.brisk >= WORKERS
-            || (retry && (load.brisk_retries >= WORKERS / 2 || load.retries >= MOST_WORKERS / 2));
-        for (at, (place, _)) in self.waiting.iter().enumerate() {
-            let may_run = if place.farewell {
-                load.farewells(place) < PER_HOST
-            } else {
-                !is_crowded && self.may_run(place, &load)
-            };
-            if place.retry == retry && may_run {
-                return Some(at);
+        let mut first: Option<((bool, u64), Found)> = None;
+        for (host, lane) in &self.lanes {
+            for kind in [Kind::Farewell, Kind::Fresh, Kind::Retry] {
+                if !self.has_room(host, kind, &load) {
+                    continue;
+                }
+                let Some((at, waiting)) = Self::first_of(lane, kind, &load) else {
+                    continue;
+                };
+                let rank = (waiting.place.retry, waiting.number);
+                if first.as_ref().is_none_or(|(best, _)| rank < *best) {
+                    let host = host.clone();
+                    first = Some((rank, Found { host, kind, at }));
+                }
             }
-            // What waits keeps its turn before a later request of the same torrent at the same tracker.
-            load.busy.insert((place.info_hash, &place.url));
         }
-        None
+        first.map(|(_, found)| found)
     }
 
-    fn may_run(&self, place: &Place, load: &Load<'_>) -> bool {
-        let per_host = if self.answering.contains(&place.host) {
+    /// Whether one more request of this kind may run at a host.
+    fn has_room(&self, host: &str, kind: Kind, load: &Load<'_>) -> bool {
+        if kind == Kind::Farewell {
+            return load.farewells.get(host).copied().unwrap_or(0) < PER_HOST;
+        }
+        let per_host = if self.answering.contains(host) {
             PER_HOST
         } else {
             1
         };
-        load.torrents.get(&place.info_hash).copied().unwrap_or(0) < PER_TORRENT
-            && load.hosts.get(place.host.as_str()).copied().unwrap_or(0) < per_host
-            && !load.busy.contains(&(place.info_hash, &place.url))
+        let retries_are_crowded = load.brisk_retries >= WORKERS / 2 || load.retries >= MOST_WORKERS / 2;
+        load.brisk < WORKERS
+            && !(kind == Kind::Retry && retries_are_crowded)
+            && load.hosts.get(host).copied().unwrap_or(0) < per_host
+    }
+
+    /// The first of a kind whose torrent may have one more request, and whose turn it is.
+    fn first_of<'a>(lane: &'a Lane<T>, kind: Kind, load: &Load<'_>) -> Option<(usize, &'a Waiting<T>)> {
+        let mut waiting = lane.queue(kind).iter().enumerate();
+        if kind == Kind::Farewell {
+            return waiting.min_by_key(|(_, waiting)| (waiting.place.retry, waiting.number));
+        }
+        waiting.find(|(_, waiting)| {
+            let place = &waiting.place;
+            load.torrents.get(&place.info_hash).copied().unwrap_or(0) < PER_TORRENT
+                && !load.busy.contains(&(place.info_hash, &place.url))
+                && lane.is_next(waiting)
+        })
     }
 }
 
@@ -213,186 +343,7 @@ impl<'a> Load<'a> {
             *self.torrents.entry(place.info_hash).or_default() += 1;
         }
     }
-
-    fn farewells(&self, place: &Place) -> usize {
-        self.farewells.get(place.host.as_str()).copied().unwrap_or(0)
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(torrent: u8, host: &str) -> Place {
-        Place {
-            info_hash: InfoHash::new([torrent; 20]),
-            url: format!("http://{host}/announce"),
-            host: host.to_owned(),
-            retry: false,
-            farewell: false,
-        }
-    }
-
-    fn drain_at(queue: &mut Queue<u32>, now: Instant) -> Vec<u32> {
-        std::iter::from_fn(|| queue.pop(now).map(|(_, request)| request)).collect()
-    }
-
-    /// All in one moment.
-    fn drain(queue: &mut Queue<u32>) -> Vec<u32> {
-        drain_at(queue, Instant::now())
-    }
-
-    #[test]
-    fn one_torrent_does_not_take_every_place() {
-        let mut queue = Queue::default();
-        for n in 0..100 {
-            queue.push(place(1, &n.to_string()), n);
-        }
-        queue.push(place(2, "other"), 1000);
-        let running = drain(&mut queue);
-        assert_eq!(running.len(), PER_TORRENT + 1);
-        assert!(running.contains(&1000));
-    }
-
-    #[test]
-    fn one_host_takes_few_places_and_one_that_does_not_answer_a_single_one() {
-        let mut queue = Queue::default();
-        for n in 0..100 {
-            queue.push(place(n, "host"), n.into());
-        }
-        assert_eq!(drain(&mut queue), [0], "nobody knows it yet");
-        queue.done(&place(0, "host"), true);
-        assert_eq!(drain(&mut queue).len(), PER_HOST);
-        for n in 1..5 {
-            queue.done(&place(n, "host"), false);
-        }
-        assert_eq!(drain(&mut queue), [5]);
-    }
-
-    #[test]
-    fn however_many_trackers_hang_a_live_one_is_asked_soon() {
-        let start = Instant::now();
-        let mut queue = Queue::default();
-        for n in 0..40 {
-            let hanging = n.to_string();
-            queue.push(place(1, &hanging), n.into());
-            queue.push(place(100 + n, &hanging), 100 + u32::from(n));
-        }
-        queue.push(place(1, "good"), 1000);
-        assert_eq!(queue.next_time(start), None, "nothing runs");
-        let mut now = start;
-        let mut begun = drain_at(&mut queue, now);
-        assert!(begun.len() <= WORKERS && !begun.contains(&1000));
-        while !begun.contains(&1000) {
-            now = queue.next_time(now).expect("more room, in a while");
-            begun.extend(drain_at(&mut queue, now));
-        }
-        assert!(now - start <= 5 * SLOW_AFTER, "after {:?}", now - start);
-        // Their number is bounded all the same.
-        for n in 0..200 {
-            queue.push(place(n, &format!("further{n}")), n.into());
-        }
-        while let Some(next) = queue.next_time(now) {
-            now = next;
-            drain_at(&mut queue, now);
-        }
-        assert_eq!(queue.held_workers(), MOST_WORKERS);
-    }
-
-    #[test]
-    fn a_good_host_is_asked_at_once_while_200_torrents_hang_at_another() {
-        let mut queue = Queue::default();
-        for n in 0..200 {
-            queue.push(place(n, "hanging"), n.into());
-        }
-        let mut running = drain(&mut queue);
-        // Whether nothing has ended yet, or some have failed and are asked again.
-        for torrent in 200..250 {
-            queue.push(place(torrent, "good"), torrent.into());
-            assert_eq!(drain(&mut queue), [u32::from(torrent)]);
-            queue.done(&place(torrent, "good"), true);
-            if let Some(failed) = running.pop() {
-                let failed = u8::try_from(failed).unwrap();
-                queue.done(&place(failed, "hanging"), false);
-                let again = Place {
-                    retry: true,
-                    ..place(failed, "hanging")
-                };
-                queue.push(again, failed.into());
-                running.extend(drain(&mut queue));
-            }
-            assert!(queue.held_workers() <= PER_HOST);
-        }
-    }
-
-    #[test]
-    fn requests_of_a_torrent_at_a_tracker_keep_their_order() {
-        let mut queue = Queue::default();
-        let retry = Place {
-            retry: true,
-            ..place(1, "a")
-        };
-        queue.push(retry.clone(), 1);
-        queue.push(place(1, "a"), 2);
-        assert_eq!(drain(&mut queue), [1]);
-        queue.done(&retry, true);
-        assert_eq!(drain(&mut queue), [2]);
-    }
-
-    #[test]
-    fn a_stopped_waits_for_no_answer_and_goes_before_the_next_life() {
-        let mut queue = Queue::default();
-        queue.push(place(1, "a"), 1);
-        assert_eq!(drain(&mut queue), [1]);
-        queue.push(place(1, "a"), 3);
-        let farewell = Place {
-            farewell: true,
-            ..place(1, "a")
-        };
-        queue.push(farewell.clone(), 2);
-        assert_eq!(drain(&mut queue), [2]);
-        queue.done(&place(1, "a"), false);
-        assert!(
-            drain(&mut queue).is_empty(),
-            "a started must not overtake a stopped"
-        );
-        queue.done(&farewell, true);
-        assert_eq!(drain(&mut queue), [3]);
-    }
-
-    #[test]
-    fn a_stopped_finds_a_worker_though_everything_hangs() {
-        let mut queue = Queue::default();
-        for n in 0..100 {
-            queue.push(place(n, &n.to_string()), n.into());
-        }
-        assert_eq!(drain(&mut queue).len(), WORKERS);
-        for n in 0..10 {
-            let farewell = Place {
-                farewell: true,
-                ..place(100 + n, "good")
-            };
-            queue.push(farewell, 100 + u32::from(n));
-        }
-        assert_eq!(drain(&mut queue), [100, 101, 102, 103], "as many as a host takes");
-    }
-
-    #[test]
-    fn trackers_that_failed_come_later_and_take_half_the_places() {
-        let mut queue = Queue::default();
-        for n in 0..100 {
-            let host = format!("dead{n}");
-            queue.push(
-                Place {
-                    retry: true,
-                    ..place(n, &host)
-                },
-                n.into(),
-            );
-        }
-        queue.push(place(200, "live"), 200);
-        let running = drain(&mut queue);
-        assert_eq!(running.len(), WORKERS / 2 + 1);
-        assert_eq!(running[0], 200);
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! The announcer's own thread. Layer 3.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 
+use super::sessions::{Session, Sessions};
 use super::workers::{Job, JobKind, Outcome, Report, Workers};
 use super::{AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Limits, Totals};
 use crate::id::{InfoHash, PeerId};
@@ -24,16 +25,6 @@ const NUM_WANT: u32 = 200;
 
 /// Longest wait for the answers to `stopped`, whatever is asked.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(60);
-
-/// A torrent from its `Start` to its last `stopped`. A torrent that is stopped and started again has two for a
-/// while.
-#[derive(Debug)]
-struct Session {
-    info_hash: InfoHash,
-    tiers: Tiers,
-    totals: Arc<Totals>,
-    stopping: bool,
-}
 
 /// A request of a session to one of its trackers.
 #[derive(Debug, Clone)]
@@ -59,8 +50,7 @@ pub(super) struct Announcer {
     reports: Receiver<Report>,
     events: Sender<AnnouncerEvent>,
     workers: Workers,
-    /// By number, in the order in which they were started.
-    sessions: BTreeMap<u64, Session>,
+    sessions: Sessions,
     /// The session of each torrent that is not being stopped.
     current: HashMap<InfoHash, u64>,
     next_number: u64,
@@ -97,7 +87,7 @@ impl Announcer {
             reports,
             events: setup.events,
             workers: Workers::new(setup.sockets, fetcher, datagrams, reports_tx),
-            sessions: BTreeMap::new(),
+            sessions: Sessions::default(),
             current: HashMap::new(),
             next_number: 0,
             queue: Queue::default(),
@@ -134,16 +124,15 @@ impl Announcer {
         let Some(deadline) = self.deadline else {
             return false;
         };
-        self.sessions.values().all(|session| session.tiers.is_stopped()) || Instant::now() >= deadline
+        self.sessions.all_are_stopped() || Instant::now() >= deadline
     }
 
     fn next_time(&self) -> Option<Instant> {
-        let ticks = self
-            .sessions
-            .values()
-            .filter_map(|session| session.tiers.next_tick());
         let turns = self.queue.next_time(Instant::now());
-        ticks.chain(self.deadline).chain(turns).min()
+        [self.sessions.next_time(), self.deadline, turns]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn command(&mut self, command: AnnouncerCommand) {
@@ -175,9 +164,7 @@ impl Announcer {
         let Some(&number) = self.current.get(&info_hash) else {
             return;
         };
-        if let Some(session) = self.sessions.get_mut(&number) {
-            change(&mut session.tiers);
-        }
+        self.sessions.change(number, |session| change(&mut session.tiers));
         self.tell_status(number);
     }
 
@@ -200,16 +187,16 @@ impl Announcer {
         let Some(number) = self.current.remove(&info_hash) else {
             return;
         };
-        let Some(session) = self.sessions.get_mut(&number) else {
-            return;
-        };
-        session.stopping = true;
-        session.tiers.stop(Instant::now());
-        for ticket in self.queue.withdraw(|ticket| ticket.session == number) {
-            if ticket.what != What::Scrape {
-                session.tiers.on_withdrawn(ticket.tracker);
+        let withdrawn = self.queue.withdraw(|ticket| ticket.session == number);
+        self.sessions.change(number, |session| {
+            session.stopping = true;
+            session.tiers.stop(Instant::now());
+            for ticket in withdrawn {
+                if ticket.what != What::Scrape {
+                    session.tiers.on_withdrawn(ticket.tracker);
+                }
             }
-        }
+        });
     }
 
     fn shut_down(&mut self, limit: Duration) {
@@ -224,20 +211,14 @@ impl Announcer {
     /// Puts what is due into the queue.
     fn tick(&mut self) {
         let now = Instant::now();
-        let mut changed = Vec::new();
-        for (&number, session) in &mut self.sessions {
-            for action in session.tiers.on_tick(now) {
-                changed.push(number);
-                push(&mut self.queue, number, session, &action);
-            }
-        }
-        changed.dedup();
-        for number in changed {
+        for number in self.sessions.due(now) {
+            self.sessions.change(number, |session| {
+                for action in session.tiers.on_tick(now) {
+                    push(&mut self.queue, number, session, &action);
+                }
+            });
             self.tell_status(number);
         }
-        self.sessions.retain(|_, session| {
-            !(session.stopping && session.tiers.is_stopped() && session.tiers.is_quiet())
-        });
     }
 
     /// Hands the workers what may run.
@@ -261,7 +242,7 @@ impl Announcer {
 
     /// The request in full, with the totals of this moment. `None` if there is nothing to ask.
     fn job(&self, ticket: &Ticket, key: u64) -> Option<Result<Job, String>> {
-        let session = self.sessions.get(&ticket.session)?;
+        let session = self.sessions.get(ticket.session)?;
         let url = session.tiers.url(ticket.tracker)?;
         let kind = match ticket.what {
             What::Scrape => JobKind::Scrape {
@@ -321,41 +302,42 @@ impl Announcer {
 
     fn announced(&mut self, ticket: &Ticket, result: Result<AnnounceResponse, String>) {
         let now = Instant::now();
-        let Some(session) = self.sessions.get_mut(&ticket.session) else {
-            return;
-        };
         let What::Announce(event) = ticket.what else {
             return;
         };
-        log_announce(session, ticket, &result);
-        match result {
-            Ok(response) => {
-                if let Some(scrape) = session.tiers.on_answer(ticket.tracker, event, &response, now) {
-                    push(&mut self.queue, ticket.session, session, &scrape);
+        self.sessions.change(ticket.session, |session| {
+            log_announce(session, ticket, &result);
+            match result {
+                Ok(response) => {
+                    if let Some(scrape) = session.tiers.on_answer(ticket.tracker, event, &response, now) {
+                        push(&mut self.queue, ticket.session, session, &scrape);
+                    }
+                    if !session.stopping && !response.peers.is_empty() {
+                        let info_hash = session.info_hash;
+                        let peers = response.peers;
+                        tell(&self.events, AnnouncerEvent::Peers { info_hash, peers });
+                    }
                 }
-                if !session.stopping && !response.peers.is_empty() {
-                    let info_hash = session.info_hash;
-                    let peers = response.peers;
-                    self.tell(AnnouncerEvent::Peers { info_hash, peers });
-                }
+                Err(reason) => session
+                    .tiers
+                    .on_failure(ticket.tracker, event, reason, now, &mut self.rng),
             }
-            Err(reason) => session
-                .tiers
-                .on_failure(ticket.tracker, event, reason, now, &mut self.rng),
-        }
+        });
         self.tell_status(ticket.session);
     }
 
     fn scraped(&mut self, ticket: &Ticket, result: Result<ScrapeCounts, String>) {
-        let Some(session) = self.sessions.get_mut(&ticket.session) else {
-            return;
-        };
         match result {
             Ok(counts) => {
-                session.tiers.on_scrape(ticket.tracker, counts);
+                self.sessions.change(ticket.session, |session| {
+                    session.tiers.on_scrape(ticket.tracker, counts);
+                });
                 self.tell_status(ticket.session);
             }
             Err(reason) => {
+                let Some(session) = self.sessions.get(ticket.session) else {
+                    return;
+                };
                 let url = session.tiers.url(ticket.tracker).unwrap_or_default();
                 log::debug!(
                     "{}: scrape of {} failed: {reason}",
@@ -367,26 +349,25 @@ impl Announcer {
     }
 
     fn tell_status(&self, number: u64) {
-        let Some(session) = self.sessions.get(&number) else {
+        let Some(session) = self.sessions.get(number) else {
             return;
         };
         if !session.stopping {
-            self.tell(AnnouncerEvent::Status {
-                info_hash: session.info_hash,
-                trackers: session.tiers.status(),
-            });
+            let info_hash = session.info_hash;
+            let trackers = session.tiers.status();
+            tell(&self.events, AnnouncerEvent::Status { info_hash, trackers });
         }
-    }
-
-    fn tell(&self, event: AnnouncerEvent) {
-        // The engine has ended before us: nobody wants to know any more.
-        let _ = self.events.send(event);
     }
 
     fn new_number(&mut self) -> u64 {
         self.next_number += 1;
         self.next_number
     }
+}
+
+fn tell(events: &Sender<AnnouncerEvent>, event: AnnouncerEvent) {
+    // The engine has ended before us: nobody wants to know any more.
+    let _ = events.send(event);
 }
 
 fn announce_job(url: &str, transport: Transport, announce: AnnounceRequest) -> JobKind {
