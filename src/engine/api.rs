@@ -177,8 +177,8 @@ pub enum EngineEvent {
 /// The state of the whole client.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct EngineSnapshot {
-    /// In the order of the queue.
-    pub torrents: Vec<TorrentSummary>,
+    /// In the order of the queue. A row that has not changed since the last snapshot is the same one.
+    pub torrents: Arc<[Arc<TorrentSummary>]>,
     /// Bytes a second from peers.
     pub download_rate: u64,
     /// Bytes a second to peers.

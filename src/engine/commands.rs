@@ -73,14 +73,14 @@ impl Engine {
 
     /// Changes a torrent of the list and saves what changed.
     fn change(&mut self, id: InfoHash, change: impl FnOnce(&mut Entry)) {
-        if let Some(entry) = self.torrents.get_mut(&id) {
+        if let Some(entry) = self.torrents.get_mut(id) {
             change(entry);
             self.save(id);
         }
     }
 
     fn after_stop(&mut self, id: InfoHash, what: AfterStop) {
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         // A torrent that is going is not moved or checked any more.
@@ -95,7 +95,7 @@ impl Engine {
 
     fn watch(&mut self, watched: Option<InfoHash>) {
         for (id, watch) in [(self.watched, false), (watched, true)] {
-            if let Some(entry) = id.and_then(|id| self.torrents.get(&id)) {
+            if let Some(entry) = id.and_then(|id| self.torrents.get(id)) {
                 entry.tell(TorrentCommand::Watch(watch));
             }
         }
@@ -104,17 +104,15 @@ impl Engine {
     }
 
     fn set_position(&mut self, id: InfoHash, position: usize) {
-        if let Some(at) = self.order.iter().position(|other| *other == id) {
-            self.order.remove(at);
-            self.order.insert(position.min(self.order.len()), id);
-            self.keeper.save_order(self.order.clone());
+        if self.torrents.set_position(id, position) {
+            self.keeper.save_order(self.torrents.order().to_vec());
             // The next step of a person who moves it along starts from the place that is shown.
             self.tell_snapshot();
         }
     }
 
     fn set_priorities(&mut self, id: InfoHash, priorities: Vec<Priority>) {
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         let files = entry.storage.layout().files().len();
@@ -129,7 +127,7 @@ impl Engine {
 
     /// Says whether there are any that the torrent lacked.
     fn add_trackers(&mut self, id: InfoHash, tiers: &[Vec<String>]) -> bool {
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return false;
         };
         let Some(metainfo) = entry.metainfo.with_trackers(tiers) else {
@@ -146,7 +144,7 @@ impl Engine {
 
     fn add(&mut self, new: AddTorrent) {
         let id = new.metainfo.info.info_hash;
-        if self.torrents.contains_key(&id) {
+        if self.torrents.contains(id) {
             let name = &new.metainfo.info.name;
             let message = if self.add_trackers(id, &new.metainfo.tiers) {
                 format!("{name} is in the list already; the trackers that it lacked were added to it")
@@ -200,7 +198,7 @@ impl Engine {
         );
         self.enlist(entry);
         self.save(id);
-        self.keeper.save_order(self.order.clone());
+        self.keeper.save_order(self.torrents.order().to_vec());
         self.tell(EngineEvent::Added(id));
     }
 
@@ -318,8 +316,7 @@ impl Engine {
     fn enlist(&mut self, mut entry: Entry) {
         let id = entry.info_hash();
         entry.refresh_status();
-        self.order.push(id);
-        self.torrents.insert(id, entry);
+        self.torrents.push(entry);
         self.commons.greeter.send(GreeterCommand::Register(id));
         self.queue_is_stale = true;
     }
@@ -345,7 +342,7 @@ impl Engine {
         let tracker_changed = old.tracker != new.tracker || old.network.bind != new.network.bind;
         let stale: Vec<_> = old.changes_needing_restart(new);
         let settings = self.torrent_settings();
-        for entry in self.torrents.values() {
+        for entry in self.torrents.iter() {
             entry.storage.set_preallocate(new.transfer.preallocate);
             entry.tell(TorrentCommand::Configure(settings.clone()));
             if problem.is_some() {

@@ -152,6 +152,19 @@ impl Entry {
         self.metainfo.info.geometry.total_length() == 0 && self.completed_at.is_none()
     }
 
+    /// Whether everything is done that follows from its turn, or not, in the queue.
+    pub(super) fn is_settled(&self) -> bool {
+        if self.active {
+            let may_be_announced = self.parked.unchecked.is_empty() && self.status.checking.is_none();
+            let has_thread = !matches!(self.thread, Thread::None);
+            !self.lacks_empty_files()
+                && (self.announced || !may_be_announced)
+                && (has_thread || !self.has_work())
+        } else {
+            !matches!(self.thread, Thread::Running(_)) && !self.announced && self.after_stop.is_empty()
+        }
+    }
+
     /// Tells its thread something, if it has one that is not on its way out.
     pub(super) fn tell(&self, command: TorrentCommand) {
         if let Thread::Running(handle) = &self.thread {

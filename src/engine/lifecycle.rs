@@ -40,15 +40,23 @@ impl Engine {
         }
         let most = self.config.transfer.max_active_downloads;
         let mut downloads = 0;
-        for id in self.order.clone() {
-            let Some(entry) = self.torrents.get_mut(&id) else {
+        for id in self.torrents.order().to_vec() {
+            let Some(entry) = self.torrents.get(id) else {
                 continue;
             };
             let counts = entry.is_download();
-            entry.active = entry.wants_to_run() && (!counts || most == 0 || downloads < most);
+            let active = entry.wants_to_run() && (!counts || most == 0 || downloads < most);
             // A torrent that cannot go on does not keep the next one waiting.
-            downloads += usize::from(entry.active && counts && entry.status.halted.is_none());
-            if entry.active {
+            downloads += usize::from(active && counts && entry.status.halted.is_none());
+            if entry.active != active {
+                self.torrents
+                    .get_mut(id)
+                    .into_iter()
+                    .for_each(|entry| entry.active = active);
+            } else if entry.is_settled() {
+                continue;
+            }
+            if active {
                 self.run_torrent(id);
             } else {
                 self.halt_torrent(id);
@@ -57,7 +65,7 @@ impl Engine {
     }
 
     fn run_torrent(&mut self, id: InfoHash) {
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         if entry.lacks_empty_files() {
@@ -81,7 +89,7 @@ impl Engine {
     }
 
     fn halt_torrent(&mut self, id: InfoHash) {
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         entry.stop();
@@ -96,7 +104,7 @@ impl Engine {
     /// Gives the torrent a thread if it has none.
     pub(super) fn ensure_thread(&mut self, id: InfoHash) {
         let settings = self.torrent_settings();
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         // At the end a thread that begins would never be told to stop.
@@ -142,7 +150,7 @@ impl Engine {
 
     /// Does what was put off until the torrent had no thread and nothing else was done to its files.
     fn go_on_after_stop(&mut self, id: InfoHash) {
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         if entry.at_disk.is_some() || !matches!(entry.thread, Thread::None) {
@@ -178,7 +186,7 @@ impl Engine {
     }
 
     fn send_to_disk(&mut self, id: InfoHash, errand: Errand, task: DiskTask) {
-        if let Some(entry) = self.torrents.get_mut(&id) {
+        if let Some(entry) = self.torrents.get_mut(id) {
             let (reply, answer) = bounded(1);
             let storage = Arc::clone(&entry.storage);
             self.commons.disk.submit(DiskJob { storage, task, reply });
@@ -192,19 +200,21 @@ impl Engine {
             let at_disk = entry.at_disk.as_ref()?;
             Some((at_disk.errand, at_disk.answer.try_recv().ok()?))
         };
-        let answers: Vec<_> = self
-            .torrents
-            .iter()
-            .filter_map(|(id, entry)| Some((*id, answer(entry)?)))
-            .collect();
-        for (id, (errand, result)) in answers {
-            self.on_disk(id, errand, result);
+        let at_disk = self.torrents.iter().filter(|entry| entry.at_disk.is_some());
+        for id in at_disk.map(Entry::info_hash).collect::<Vec<_>>() {
+            // How far it is shows in its row.
+            let Some(entry) = self.torrents.get_mut(id) else {
+                continue;
+            };
+            if let Some((errand, result)) = answer(entry) {
+                self.on_disk(id, errand, result);
+            }
         }
     }
 
     fn on_disk(&mut self, id: InfoHash, errand: Errand, result: DiskResult) {
         self.queue_is_stale = true;
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         entry.at_disk = None;
@@ -224,7 +234,7 @@ impl Engine {
 
     fn errand_failed(&mut self, id: InfoHash, errand: Errand, error: &StorageError) {
         let message = error.to_string();
-        if let Some(entry) = self.torrents.get_mut(&id) {
+        if let Some(entry) = self.torrents.get_mut(id) {
             match errand {
                 // Nothing has moved: it goes on where it was.
                 Errand::Move => {}
@@ -241,12 +251,11 @@ impl Engine {
     }
 
     fn delist(&mut self, id: InfoHash) {
-        self.torrents.remove(&id);
-        self.order.retain(|other| *other != id);
+        self.torrents.remove(id);
         self.commons.greeter.send(GreeterCommand::Unregister(id));
         self.announcer.send(AnnouncerCommand::Stop(id));
         self.keeper.forget(id);
-        self.keeper.save_order(self.order.clone());
+        self.keeper.save_order(self.torrents.order().to_vec());
         if self.watched == Some(id) {
             self.watched = None;
         }
@@ -256,7 +265,7 @@ impl Engine {
 
     /// Writes a torrent's resume record.
     pub(super) fn save(&mut self, id: InfoHash) {
-        if let Some(entry) = self.torrents.get_mut(&id) {
+        if let Some(entry) = self.torrents.get_mut(id) {
             entry.saved_totals = (entry.downloaded(), entry.uploaded());
             self.keeper.save_resume(id, record(entry));
         }
@@ -267,8 +276,8 @@ impl Engine {
         let changed: Vec<_> = self
             .torrents
             .iter()
-            .filter(|(_, entry)| entry.saved_totals != (entry.downloaded(), entry.uploaded()))
-            .map(|(id, _)| *id)
+            .filter(|entry| entry.saved_totals != (entry.downloaded(), entry.uploaded()))
+            .map(Entry::info_hash)
             .collect();
         changed.into_iter().for_each(|id| self.save(id));
     }

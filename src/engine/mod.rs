@@ -12,11 +12,11 @@ mod commands;
 mod entry;
 mod keeper;
 mod lifecycle;
+mod list;
 mod routing;
 mod start;
 mod tracker_node;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +30,7 @@ use crate::config::watch::Watcher;
 use crate::engine::api::{EngineCommand, EngineEvent, EngineSnapshot};
 use crate::engine::entry::{Entry, Thread};
 use crate::engine::keeper::Keeper;
+use crate::engine::list::Torrents;
 use crate::engine::tracker_node::TrackerNode;
 use crate::id::InfoHash;
 use crate::net::greeter::GreeterEvent;
@@ -105,10 +106,7 @@ pub struct Engine {
     /// Where the session is kept.
     state_folder: PathBuf,
     on_event: Box<dyn FnMut(EngineEvent) + Send>,
-    /// In no order; `order` has that.
-    torrents: BTreeMap<InfoHash, Entry>,
-    /// The queue.
-    order: Vec<InfoHash>,
+    torrents: Torrents,
     watched: Option<InfoHash>,
     /// The snapshot that the faces have.
     told: Option<Arc<EngineSnapshot>>,
@@ -132,7 +130,7 @@ pub struct Engine {
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine")
-            .field("torrents", &self.order)
+            .field("torrents", &self.torrents.order())
             .finish_non_exhaustive()
     }
 }
@@ -202,12 +200,7 @@ impl Engine {
 
     /// Tells the faces how everything stands, if they do not know.
     fn tell_snapshot(&mut self) {
-        let torrents: Vec<_> = self
-            .order
-            .iter()
-            .filter_map(|id| self.torrents.get(id))
-            .map(Entry::summary)
-            .collect();
+        let torrents = self.torrents.rows();
         let snapshot = EngineSnapshot {
             download_rate: torrents.iter().map(|torrent| torrent.download_rate).sum(),
             upload_rate: torrents.iter().map(|torrent| torrent.upload_rate).sum(),
@@ -223,7 +216,7 @@ impl Engine {
             self.tell(EngineEvent::Snapshot(snapshot));
         }
         // The thread of a running torrent tells its details itself.
-        if let Some(entry) = self.watched.and_then(|id| self.torrents.get(&id))
+        if let Some(entry) = self.watched.and_then(|id| self.torrents.get(id))
             && matches!(entry.thread, Thread::None)
         {
             let details = entry.parked_details(Instant::now());
@@ -243,7 +236,7 @@ impl Engine {
     /// Tells a person that something went wrong, in the log and on the faces.
     fn fail(&mut self, info_hash: Option<InfoHash>, message: String) {
         let name = info_hash
-            .and_then(|id| self.torrents.get(&id))
+            .and_then(|id| self.torrents.get(id))
             .map_or("DTorrent", Entry::name);
         log::error!("{name}: {message}");
         self.tell(EngineEvent::Failed { info_hash, message });
@@ -257,7 +250,9 @@ impl Engine {
             self.stopping = Some(Instant::now());
             self.commons.disk.interrupt_moves();
             self.announcer.send(AnnouncerCommand::Shutdown(FAREWELL));
-            self.torrents.values_mut().for_each(Entry::stop);
+            for id in self.torrents.order().to_vec() {
+                self.torrents.get_mut(id).into_iter().for_each(Entry::stop);
+            }
         }
     }
 
@@ -266,7 +261,7 @@ impl Engine {
             since.elapsed() > LAST_WRITES
                 || self
                     .torrents
-                    .values()
+                    .iter()
                     .all(|entry| matches!(entry.thread, Thread::None) && entry.at_disk.is_none())
         })
     }

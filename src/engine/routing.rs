@@ -17,7 +17,7 @@ impl Engine {
     // From the torrents.
 
     pub(super) fn on_report(&mut self, id: InfoHash, report: TorrentReport) {
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         match report {
@@ -66,7 +66,7 @@ impl Engine {
     }
 
     pub(super) fn on_finished(&mut self, id: InfoHash) {
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         log::info!("{}: complete", entry.name());
@@ -93,7 +93,7 @@ impl Engine {
                 error,
             } => {
                 log::debug!("{addr} could not be had: {error}");
-                if let Some(entry) = self.torrents.get(&info_hash) {
+                if let Some(entry) = self.torrents.get(info_hash) {
                     entry.tell(TorrentCommand::DialFailed {
                         addr,
                         own: error.is_own_address(),
@@ -106,7 +106,7 @@ impl Engine {
                 self.network_problem = None;
                 let settings = self.torrent_settings();
                 self.announcer.send(AnnouncerCommand::Port(settings.listen_port));
-                for entry in self.torrents.values() {
+                for entry in self.torrents.iter() {
                     entry.tell(TorrentCommand::Configure(settings.clone()));
                 }
             }
@@ -124,11 +124,11 @@ impl Engine {
 
     fn on_greeted(&mut self, greeted: Greeted) {
         let id = greeted.peer.handshake.info_hash;
-        if !self.torrents.get(&id).is_some_and(|entry| entry.active) {
+        if !self.torrents.get(id).is_some_and(|entry| entry.active) {
             return;
         }
         self.ensure_thread(id);
-        if let Some(entry) = self.torrents.get(&id) {
+        if let Some(entry) = self.torrents.get(id) {
             entry.tell(TorrentCommand::Greeted(Box::new(greeted)));
         }
     }
@@ -139,7 +139,7 @@ impl Engine {
         match event {
             AnnouncerEvent::Peers { info_hash, peers } => self.peers_found(info_hash, peers),
             AnnouncerEvent::Status { info_hash, trackers } => {
-                if let Some(entry) = self.torrents.get_mut(&info_hash) {
+                if let Some(entry) = self.torrents.get_mut(info_hash) {
                     entry.trackers = trackers;
                 }
             }
@@ -149,13 +149,13 @@ impl Engine {
     pub(super) fn peers_found(&mut self, id: InfoHash, mut peers: Vec<SocketAddr>) {
         // Trackers tell us of ourselves too.
         peers.retain(|peer| !self.listening.contains(peer));
-        let Some(entry) = self.torrents.get_mut(&id).filter(|_| !peers.is_empty()) else {
+        let Some(entry) = self.torrents.get_mut(id).filter(|_| !peers.is_empty()) else {
             return;
         };
         if entry.active {
             self.ensure_thread(id);
         }
-        let Some(entry) = self.torrents.get_mut(&id) else {
+        let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
         entry.remember_peers(&peers);

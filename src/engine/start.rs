@@ -1,6 +1,5 @@
 //! The start of the engine: threads, and what earlier runs left.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use crate::config::Config;
 use crate::config::watch::Watcher;
 use crate::engine::commands::limit_of_kib;
 use crate::engine::keeper::Keeper;
+use crate::engine::list::Torrents;
 use crate::engine::tracker_node::TrackerNode;
 use crate::engine::{Engine, EngineHandle, EngineSetup, Inputs, SAVE_EVERY};
 use crate::id::PeerId;
@@ -80,8 +80,7 @@ impl Engine {
             state_override,
             state_folder: config.folders.state.clone(),
             on_event,
-            torrents: BTreeMap::new(),
-            order: Vec::new(),
+            torrents: Torrents::default(),
             watched: None,
             told: None,
             queue_is_stale: true,

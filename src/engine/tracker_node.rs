@@ -23,6 +23,10 @@ pub(super) struct TrackerNode {
     handle: Option<NodeHandle>,
     /// What it was told of the client's torrents.
     shared: OwnTorrents,
+    /// The list ([`Torrents::changes`]) and our port when `shared` was worked out; `None`: it is to be done anew.
+    ///
+    /// [`Torrents::changes`]: crate::engine::list::Torrents::changes
+    shared_as_of: Option<(u64, u16)>,
     pub(super) status: Option<TrackerNodeStatus>,
 }
 
@@ -32,6 +36,7 @@ impl TrackerNode {
             statuses,
             handle: None,
             shared: OwnTorrents::default(),
+            shared_as_of: None,
             status: None,
         }
     }
@@ -88,13 +93,18 @@ impl Engine {
         let (Some(handle), Some(status)) = (handle, status) else {
             return;
         };
+        let port = self.listening.first().map_or(0, SocketAddr::port);
+        let as_of = Some((self.torrents.changes(), port));
+        if self.tracker_node.shared_as_of == as_of {
+            return;
+        }
         let names_it = |entry: &&Entry| {
             let mut urls = entry.metainfo.tiers.iter().flatten();
             urls.any(|url| status.urls.contains(url))
         };
         let own = OwnTorrents {
-            port: self.listening.first().map_or(0, SocketAddr::port),
-            torrents: (self.torrents.values().filter(names_it))
+            port,
+            torrents: (self.torrents.iter().filter(names_it))
                 .filter_map(|entry| match entry.state() {
                     TorrentState::Seeding => Some((entry.info_hash(), true)),
                     TorrentState::Downloading => Some((entry.info_hash(), false)),
@@ -106,6 +116,7 @@ impl Engine {
             handle.send(NodeCommand::Share(own.clone()));
             self.tracker_node.shared = own;
         }
+        self.tracker_node.shared_as_of = as_of;
     }
 
     pub(super) fn on_tracker_node(&mut self, status: Option<TrackerNodeStatus>) {
@@ -115,9 +126,10 @@ impl Engine {
         };
         let is_news = urls(&status).is_some() && urls(&status) != urls(&self.tracker_node.status);
         self.tracker_node.status = status;
+        self.tracker_node.shared_as_of = None;
         if is_news {
             // Torrents that were started with the client have asked before it could answer.
-            for id in self.order.clone() {
+            for id in self.torrents.order().to_vec() {
                 self.announcer.send(AnnouncerCommand::AnnounceNow(id));
             }
         }

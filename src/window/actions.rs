@@ -255,7 +255,7 @@ impl MainWindow {
         let folder = if several && inside.is_dir() {
             inside
         } else {
-            summary.folder
+            summary.folder.clone()
         };
         let uri = gio::File::for_path(&folder).uri();
         let context = WidgetExt::display(self).app_launch_context();

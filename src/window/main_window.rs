@@ -219,7 +219,7 @@ impl MainWindow {
         );
         self.choose_something();
         let chosen = self.chosen().map(|torrent| torrent.summary());
-        imp.details.set_summary(chosen.as_ref());
+        imp.details.set_summary(chosen.as_deref());
         self.show_totals(snapshot);
         self.show_tracker(snapshot.tracker.as_ref());
         let any = !snapshot.torrents.is_empty();
@@ -438,7 +438,7 @@ impl MainWindow {
         self.send(EngineCommand::Watch(
             chosen.as_ref().map(|summary| summary.info_hash),
         ));
-        imp.details.set_summary(chosen.as_ref());
+        imp.details.set_summary(chosen.as_deref());
         self.enable_torrent_actions(chosen.is_some());
         if let Some(details) = self.chosen_details() {
             imp.details.set_details(&details);

@@ -2,6 +2,7 @@
 //! Layer 4.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use dtorrent::engine::api::{TorrentState, TorrentSummary};
 use dtorrent::id::InfoHash;
@@ -39,7 +40,7 @@ mod imp {
         fraction: std::marker::PhantomData<f64>,
         #[property(get = Self::is_stopped)]
         stopped: std::marker::PhantomData<bool>,
-        pub(super) summary: RefCell<Option<TorrentSummary>>,
+        pub(super) summary: RefCell<Option<Arc<TorrentSummary>>>,
     }
 
     #[glib::object_subclass]
@@ -73,7 +74,7 @@ glib::wrapper! {
 }
 
 impl TorrentObject {
-    pub(crate) fn new(summary: &TorrentSummary) -> Self {
+    pub(crate) fn new(summary: &Arc<TorrentSummary>) -> Self {
         let torrent: Self = glib::Object::new();
         torrent.update(summary);
         torrent
@@ -81,13 +82,13 @@ impl TorrentObject {
 
     /// Takes over a newer state and tells of the properties that differ, and of no others: a row that shows
     /// the same text again would be laid out again.
-    pub(crate) fn update(&self, summary: &TorrentSummary) {
+    pub(crate) fn update(&self, summary: &Arc<TorrentSummary>) {
         let imp = self.imp();
-        if imp.summary.borrow().as_ref() == Some(summary) {
+        if (imp.summary.borrow().as_ref()).is_some_and(|before| Arc::ptr_eq(before, summary)) {
             return;
         }
         let _batch = self.freeze_notify();
-        let before = imp.summary.replace(Some(summary.clone()));
+        let before = imp.summary.replace(Some(Arc::clone(summary)));
         self.set_text(&imp.name, "name", summary.name.clone());
         self.set_text(&imp.icon, "icon", words::state_icon(summary.state).to_owned());
         let status = format!("{} · {}", words::state(summary), words::progress(summary));
@@ -115,7 +116,7 @@ impl TorrentObject {
     }
 
     /// The last state that was seen.
-    pub(crate) fn summary(&self) -> TorrentSummary {
+    pub(crate) fn summary(&self) -> Arc<TorrentSummary> {
         let summary = self.imp().summary.borrow();
         summary
             .clone()

@@ -155,11 +155,10 @@ impl Client {
         is_it: impl Fn(&TorrentSummary) -> bool,
     ) -> TorrentSummary {
         let find = |snapshot: &EngineSnapshot| {
-            snapshot
-                .torrents
-                .iter()
+            let mut torrents = snapshot.torrents.iter();
+            torrents
                 .find(|torrent| torrent.info_hash == id)
-                .cloned()
+                .map(|torrent| TorrentSummary::clone(torrent))
         };
         let snapshot = self.wait_for(what, |snapshot| find(snapshot).as_ref().is_some_and(&is_it));
         find(&snapshot).unwrap()

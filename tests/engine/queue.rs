@@ -1,16 +1,17 @@
 //! The queue, and settings that change under way.
 
 use std::fs;
+use std::sync::Arc;
 
 use dtorrent::config::Config;
-use dtorrent::engine::api::{EngineCommand, EngineEvent, TorrentState};
+use dtorrent::engine::api::{EngineCommand, EngineEvent, EngineSnapshot, TorrentState};
 use tempfile::tempdir;
 
 use crate::client::{Client, PIECE, Torrent, config};
 
-fn running(snapshot: &dtorrent::engine::api::EngineSnapshot) -> usize {
-    let runs = |torrent: &&dtorrent::engine::api::TorrentSummary| torrent.state == TorrentState::Downloading;
-    snapshot.torrents.iter().filter(runs).count()
+fn running(snapshot: &EngineSnapshot) -> usize {
+    let states = snapshot.torrents.iter().map(|torrent| torrent.state);
+    states.filter(|state| *state == TorrentState::Downloading).count()
 }
 
 #[test]
@@ -40,8 +41,8 @@ fn three_downloads_go_one_after_the_other() {
     });
     leech.wait_for("two of three", |snapshot| {
         assert!(running(snapshot) <= 1, "{snapshot:?}");
-        let done = |torrent: &&dtorrent::engine::api::TorrentSummary| torrent.state == TorrentState::Seeding;
-        snapshot.torrents.iter().filter(done).count() == 2
+        let states = snapshot.torrents.iter().map(|torrent| torrent.state);
+        states.filter(|state| *state == TorrentState::Seeding).count() == 2
     });
     leech.send(EngineCommand::AddPeers {
         info_hash: torrents[0].id(),
@@ -107,4 +108,47 @@ fn a_check_waits_for_no_download_and_holds_none_up() {
     client.wait_state(done.id(), TorrentState::Seeding);
     client.add(&next.metainfo, &[]);
     client.wait_state(next.id(), TorrentState::Queued);
+}
+
+#[test]
+fn rows_that_do_not_change_are_told_again_as_they_are() {
+    let home = tempdir().unwrap();
+    let torrents = ["a", "b", "c"].map(|name| Torrent::file(name, 2 * PIECE));
+    let mut seed = Client::start(home.path());
+    for torrent in &torrents {
+        seed.seed(torrent);
+    }
+    let row = |snapshot: &EngineSnapshot, torrent: &Torrent| {
+        let mut rows = snapshot.torrents.iter();
+        rows.find(|row| row.info_hash == torrent.id())
+            .map(Arc::clone)
+            .unwrap()
+    };
+    let before = seed.wait_for("all three", |snapshot| {
+        let states = snapshot.torrents.iter().map(|torrent| torrent.state);
+        states.filter(|state| *state == TorrentState::Seeding).count() == 3
+    });
+    seed.send(EngineCommand::Pause(torrents[1].id()));
+    let after = seed.wait_for("one at rest", |snapshot| {
+        row(snapshot, &torrents[1]).state == TorrentState::Paused
+    });
+    for (torrent, is_same) in torrents.iter().zip([true, false, true]) {
+        let (before, after) = (row(&before, torrent), row(&after, torrent));
+        assert_eq!(Arc::ptr_eq(&before, &after), is_same, "{after:?}");
+    }
+    // A change of order alone makes no row anew.
+    seed.send(EngineCommand::SetQueuePosition {
+        info_hash: torrents[0].id(),
+        position: 9,
+    });
+    let moved = seed.wait_for("the first at the end", |snapshot| {
+        snapshot
+            .torrents
+            .last()
+            .is_some_and(|row| row.info_hash == torrents[0].id())
+    });
+    assert!(Arc::ptr_eq(
+        &row(&after, &torrents[0]),
+        &row(&moved, &torrents[0])
+    ));
 }

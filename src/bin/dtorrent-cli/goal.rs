@@ -159,6 +159,8 @@ impl Goal {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     const A: InfoHash = InfoHash::new([1; 20]);
@@ -187,7 +189,8 @@ mod tests {
     }
 
     fn shown(states: &[(InfoHash, TorrentState)]) -> EngineSnapshot {
-        let torrents = states.iter().map(|(id, state)| torrent(*id, *state)).collect();
+        let rows = states.iter().map(|(id, state)| Arc::new(torrent(*id, *state)));
+        let torrents = rows.collect();
         EngineSnapshot {
             torrents,
             ..EngineSnapshot::default()

@@ -462,7 +462,7 @@ impl Face {
 
     fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
         self.learn(snapshot);
-        for torrent in &snapshot.torrents {
+        for torrent in snapshot.torrents.iter() {
             if let Some(problem) = &torrent.tracker_problem
                 && goal.concerns(torrent.info_hash)
                 && self.without_tracker.insert(torrent.info_hash)
@@ -505,6 +505,7 @@ impl Face {
             let ours: Vec<_> = snapshot
                 .torrents
                 .iter()
+                .map(Arc::as_ref)
                 .filter(|torrent| goal.concerns(torrent.info_hash))
                 .collect();
             progress.set(
