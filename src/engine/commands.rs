@@ -105,7 +105,6 @@ impl Engine {
 
     fn set_position(&mut self, id: InfoHash, position: usize) {
         if self.torrents.set_position(id, position) {
-            self.keeper.save_order(self.torrents.order().to_vec());
             // The next step of a person who moves it along starts from the place that is shown.
             self.tell_snapshot();
         }
@@ -198,7 +197,6 @@ impl Engine {
         );
         self.enlist(entry);
         self.save(id);
-        self.keeper.save_order(self.torrents.order().to_vec());
         self.tell(EngineEvent::Added(id));
     }
 

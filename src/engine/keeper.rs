@@ -90,15 +90,16 @@ impl Keeper {
 
 fn run(state: &StateDir, orders: &Receiver<Order>) {
     while let Ok(first) = orders.recv() {
-        // Of several records for one torrent that wait, only the last is worth a sync.
+        // Of several records for one torrent that wait, and of several lists, only the last is worth a sync.
         let mut records = BTreeMap::new();
+        let mut last_list = None;
         for order in std::iter::once(first).chain(orders.try_iter()) {
             match order {
                 Order::Resume(id, record) => {
                     records.insert(id, record);
                 }
                 Order::Torrent(id, metainfo) => report(state.save_torrent(id, &metainfo)),
-                Order::List(list) => report(state.save_order(&list)),
+                Order::List(list) => last_list = Some(list),
                 Order::Forget(id) => {
                     records.remove(&id);
                     report(state.forget(id));
@@ -107,6 +108,9 @@ fn run(state: &StateDir, orders: &Receiver<Order>) {
         }
         for (id, record) in records {
             report(state.save_resume(id, &record));
+        }
+        if let Some(list) = last_list {
+            report(state.save_order(&list));
         }
     }
 }

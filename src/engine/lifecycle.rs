@@ -38,6 +38,8 @@ impl Engine {
         if self.stopping.is_some() || !std::mem::take(&mut self.queue_is_stale) {
             return;
         }
+        // Before: what it changes itself may have consequences that it comes to next time.
+        self.scheduled_as_of = self.torrents.changes();
         let most = self.config.transfer.max_active_downloads;
         let mut downloads = 0;
         for id in self.torrents.order().to_vec() {
@@ -191,6 +193,7 @@ impl Engine {
             let storage = Arc::clone(&entry.storage);
             self.commons.disk.submit(DiskJob { storage, task, reply });
             entry.at_disk = Some(AtDisk { errand, answer });
+            self.errands.push(id);
         }
     }
 
@@ -200,14 +203,14 @@ impl Engine {
             let at_disk = entry.at_disk.as_ref()?;
             Some((at_disk.errand, at_disk.answer.try_recv().ok()?))
         };
-        let at_disk = self.torrents.iter().filter(|entry| entry.at_disk.is_some());
-        for id in at_disk.map(Entry::info_hash).collect::<Vec<_>>() {
+        for id in std::mem::take(&mut self.errands) {
             // How far it is shows in its row.
             let Some(entry) = self.torrents.get_mut(id) else {
                 continue;
             };
-            if let Some((errand, result)) = answer(entry) {
-                self.on_disk(id, errand, result);
+            match answer(entry) {
+                Some((errand, result)) => self.on_disk(id, errand, result),
+                None => self.errands.push(id),
             }
         }
     }
@@ -255,7 +258,6 @@ impl Engine {
         self.commons.greeter.send(GreeterCommand::Unregister(id));
         self.announcer.send(AnnouncerCommand::Stop(id));
         self.keeper.forget(id);
-        self.keeper.save_order(self.torrents.order().to_vec());
         if self.watched == Some(id) {
             self.watched = None;
         }
@@ -268,6 +270,14 @@ impl Engine {
         if let Some(entry) = self.torrents.get_mut(id) {
             entry.saved_totals = (entry.downloaded(), entry.uploaded());
             self.keeper.save_resume(id, record(entry));
+        }
+    }
+
+    /// Saves the order of the queue if it has changed. A torrent that is on disk but not in the saved order is at its
+    /// end at the next start.
+    pub(super) fn save_order(&mut self) {
+        if let Some(order) = self.torrents.take_new_order() {
+            self.keeper.save_order(order);
         }
     }
 

@@ -22,6 +22,7 @@ pub(super) struct Torrents {
     /// `made` in the order of the queue.
     rows: Arc<[Arc<TorrentSummary>]>,
     order_changed: bool,
+    order_unsaved: bool,
     changes: u64,
 }
 
@@ -57,7 +58,7 @@ impl Torrents {
         self.order.push(id);
         self.entries.insert(id, entry);
         self.touched.insert(id);
-        self.order_changed = true;
+        self.order_is_new();
         self.changes += 1;
     }
 
@@ -65,7 +66,7 @@ impl Torrents {
         self.entries.remove(&id);
         self.made.remove(&id);
         self.order.retain(|other| *other != id);
-        self.order_changed = true;
+        self.order_is_new();
         self.changes += 1;
     }
 
@@ -80,8 +81,18 @@ impl Torrents {
         };
         self.order.remove(at);
         self.order.insert(position.min(self.order.len()), id);
-        self.order_changed = true;
+        self.order_is_new();
         true
+    }
+
+    fn order_is_new(&mut self) {
+        self.order_changed = true;
+        self.order_unsaved = true;
+    }
+
+    /// The queue, if it has changed since this was last asked.
+    pub(super) fn take_new_order(&mut self) -> Option<Vec<InfoHash>> {
+        std::mem::take(&mut self.order_unsaved).then(|| self.order.clone())
     }
 
     /// Grows whenever an entry may have changed, come or gone.

@@ -112,6 +112,10 @@ pub struct Engine {
     told: Option<Arc<EngineSnapshot>>,
     /// Something happened that may start or stop torrents.
     queue_is_stale: bool,
+    /// The list ([`Torrents::changes`]) when the queue was last gone through.
+    scheduled_as_of: u64,
+    /// Torrents for which the disk threads do something, as far as the engine has asked them.
+    errands: Vec<InfoHash>,
     listening: Vec<SocketAddr>,
     network_problem: Option<String>,
     sockets: Arc<SocketFactory>,
@@ -194,8 +198,9 @@ impl Engine {
             self.next_save = now + SAVE_EVERY;
             self.save_totals();
         }
+        self.save_order();
         self.tell_snapshot();
-        self.queue_is_stale = true;
+        self.queue_is_stale |= self.torrents.changes() != self.scheduled_as_of;
     }
 
     /// Tells the faces how everything stands, if they do not know.
@@ -267,6 +272,7 @@ impl Engine {
     }
 
     fn end(mut self) {
+        self.save_order();
         // Our own `stopped` may be for our own tracker, so that goes last.
         self.announcer.join();
         self.tracker_node.stop();

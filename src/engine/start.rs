@@ -84,6 +84,8 @@ impl Engine {
             watched: None,
             told: None,
             queue_is_stale: true,
+            scheduled_as_of: 0,
+            errands: Vec::new(),
             files: Arc::new(FileCache::new(config.memory.open_files)),
             download: Limiter::new(limit_of_kib(config.transfer.download_limit_kib)),
             upload: Limiter::new(limit_of_kib(config.transfer.upload_limit_kib)),

@@ -197,9 +197,8 @@ impl StateDir {
         let mut left = self.torrents();
         let mut known = HashSet::new();
         let mut order = self.order();
-        order.retain(|info_hash| left.contains(info_hash) && known.insert(*info_hash));
+        order.retain(|info_hash| left.binary_search(info_hash).is_ok() && known.insert(*info_hash));
         left.retain(|info_hash| !known.contains(info_hash));
-        left.sort_unstable();
         order.extend(left);
         order.into_iter().map(|info_hash| self.load(info_hash)).collect()
     }
@@ -213,7 +212,7 @@ impl StateDir {
         order.unwrap_or_default()
     }
 
-    /// What has a `.torrent`, the generation before counting too.
+    /// What has a `.torrent`, the generation before counting too; sorted.
     fn torrents(&self) -> Vec<InfoHash> {
         let folder = self.path.join("torrents");
         let entries = match folder.read_dir() {
