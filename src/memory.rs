@@ -36,14 +36,14 @@ impl Budget {
         self.limit.store(credits_of_mib(mib), Ordering::Relaxed);
     }
 
-    /// Takes up to `wanted` credits but leaves `reserve` of them for others; says how many it took.
-    pub fn take(&self, wanted: usize, reserve: usize) -> usize {
+    /// Takes up to `wanted` credits; says how many it took.
+    pub fn take(&self, wanted: usize) -> usize {
         let mut granted = 0;
         // The closure never refuses, so the update always succeeds.
         let _ = self
             .taken
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
-                granted = self.limit().saturating_sub(taken + reserve).min(wanted);
+                granted = self.limit().saturating_sub(taken).min(wanted);
                 Some(taken + granted)
             });
         granted
@@ -150,10 +150,9 @@ mod tests {
     #[test]
     fn credits_run_out_and_come_back() {
         let budget = Budget::of_mib(1);
-        assert_eq!(budget.take(60, 0), 60);
-        assert_eq!(budget.take(10, 2), 2, "two are kept in reserve");
-        assert_eq!(budget.take(10, 2), 0);
-        assert_eq!(budget.take(10, 0), 2);
+        assert_eq!(budget.take(60), 60);
+        assert_eq!(budget.take(10), 4, "all that is left");
+        assert_eq!(budget.take(10), 0);
         budget.give_back(64);
         assert_eq!(budget.taken(), 0);
     }
@@ -161,12 +160,12 @@ mod tests {
     #[test]
     fn a_smaller_budget_takes_hold_as_credits_return() {
         let budget = Budget::of_mib(2);
-        assert_eq!(budget.take(128, 0), 128);
+        assert_eq!(budget.take(128), 128);
         budget.resize_mib(1);
         budget.give_back(60);
-        assert_eq!(budget.take(1, 0), 0);
+        assert_eq!(budget.take(1), 0);
         budget.give_back(10);
-        assert_eq!(budget.take(100, 0), 6);
+        assert_eq!(budget.take(100), 6);
     }
 
     #[test]

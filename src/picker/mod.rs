@@ -315,20 +315,6 @@ impl Picker {
         self.close(piece)
     }
 
-    /// A recheck found that a verified piece is not on disk after all.
-    pub fn lost(&mut self, piece: PieceIndex) {
-        if let Some(state) = self
-            .states
-            .get_mut(piece.get())
-            .filter(|state| **state == State::Verified)
-        {
-            *state = State::Idle;
-            self.verified -= 1;
-            self.unsettle(piece);
-            self.offer(piece);
-        }
-    }
-
     /// Takes an open piece back to idle, with all its requests.
     fn close(&mut self, piece: PieceIndex) -> Vec<(PeerKey, Block)> {
         let Some(open) = self.open.remove(&piece) else {

@@ -294,7 +294,6 @@ fn blocks_that_make_no_sense_are_unrequested() {
     picker.peer_got(PieceIndex(7));
     picker.verified(PieceIndex(7));
     picker.failed(PieceIndex(7));
-    picker.lost(PieceIndex(7));
     assert_eq!(
         (
             picker.drop_open(PieceIndex(7)),
@@ -305,7 +304,7 @@ fn blocks_that_make_no_sense_are_unrequested() {
 }
 
 #[test]
-fn a_failed_a_dropped_and_a_lost_piece_are_fetched_again() {
+fn a_failed_and_a_dropped_piece_are_fetched_again() {
     let mut picker = picker(1, 2);
     let all = Bitfield::full(1);
     let blocks = pick(&mut picker, ONE, &all, 2);
@@ -323,9 +322,6 @@ fn a_failed_a_dropped_and_a_lost_piece_are_fetched_again() {
         [(ONE, blocks[0]), (ONE, blocks[1])]
     );
     assert_eq!(picker.requested_from(ONE), 0);
-    picker.verified(PieceIndex(0));
-    assert!(picker.is_complete());
-    picker.lost(PieceIndex(0));
     assert_eq!(
         picker.missing_wanted(),
         Missing {

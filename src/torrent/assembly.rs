@@ -104,7 +104,7 @@ impl Assembly {
         }
         let blocks = self.geometry.block_count(piece) as usize;
         let credits = if self.spills { 0 } else { blocks };
-        let granted = self.budget.take(credits, 0);
+        let granted = self.budget.take(credits);
         if granted < credits {
             self.budget.give_back(granted);
             return false;
@@ -128,7 +128,7 @@ impl Assembly {
         if !self.spills {
             return wanted;
         }
-        let granted = self.budget.take(wanted, 0);
+        let granted = self.budget.take(wanted);
         self.block_credits += granted;
         granted
     }

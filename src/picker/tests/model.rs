@@ -227,13 +227,6 @@ impl Model {
         }
     }
 
-    fn lose(&mut self, piece: PieceIndex) {
-        self.picker.lost(piece);
-        if self.verified.remove(&piece) {
-            self.here.retain(|block| block.piece != piece);
-        }
-    }
-
     fn set_priorities(&mut self, seed: u32) {
         let of = |piece: PieceIndex| match seed.rotate_left(piece.0) % 5 {
             0 => Priority::Skip,
@@ -346,7 +339,6 @@ proptest! {
                 17 => model.verify_next(),
                 18 => model.fail_next(),
                 19 => model.drop_open(piece),
-                20 => model.lose(piece),
                 _ if number % 4 == 0 => model.picker.set_sequential(number % 8 == 0),
                 _ => model.set_priorities(number),
             }

@@ -227,7 +227,7 @@ fn one_that_answers_all_at_once_goes_on_with_a_suspect_piece() {
 fn a_peer_that_lets_us_wait_gives_its_blocks_to_others_though_memory_is_short() {
     let mut world = World::new(large());
     // Somebody else holds all memory but that of one piece.
-    world.foreign_credits = world.budget.take(16 * 64 - 16, 0);
+    world.foreign_credits = world.budget.take(16 * 64 - 16);
     let silent = world.join(1, Manner { speed: 0, ..HONEST });
     world.steps(3);
     world.join(2, HONEST);
@@ -251,7 +251,7 @@ fn memory_goes_to_pieces_that_somebody_can_finish() {
     let mut world = World::new(large());
     let count = world.geometry().piece_count();
     // One piece fits, and the only peer that has it goes in the middle.
-    world.foreign_credits = world.budget.take(16 * 64 - 16, 0);
+    world.foreign_credits = world.budget.take(16 * 64 - 16);
     let some = Manner {
         leaves_after: Some(8),
         speed: 4,

@@ -189,7 +189,7 @@ impl World {
             Event::DiskFails(fails) => self.disk.fails_one_in = fails.then_some(4),
             Event::ForeignCredits(credits) => {
                 self.budget.give_back(self.foreign_credits);
-                self.foreign_credits = self.budget.take(credits, 0);
+                self.foreign_credits = self.budget.take(credits);
             }
             Event::Budget(mib) => self.budget.resize_mib(mib),
             Event::Found(number) => self.torrent.on_peers_found(self.now, vec![addr(number)]),
