@@ -10,8 +10,16 @@ pub enum MetainfoError {
     #[error("the file is empty; fetch the torrent again")]
     Empty,
     /// A download page or an error page that was saved as a torrent.
-    #[error("this is a web page, not a torrent; the site may want you to log in before it gives the file")]
+    #[error("this is a web page, not a .torrent; the site may want you to log in before it gives the file")]
     WebPage,
+    /// A file of another kind, known by how it begins.
+    #[error("this is {kind}, not a .torrent{advice}")]
+    OtherKind {
+        /// What it is, with its article.
+        kind: &'static str,
+        /// What to do, behind a semicolon; empty if nothing in particular.
+        advice: &'static str,
+    },
     /// Longer than [`MAX_FILE_BYTES`].
     #[error("the file is larger than {} MiB, so it is no torrent", MAX_FILE_BYTES / (1024 * 1024))]
     TooLarge,

@@ -13,6 +13,7 @@
 
 mod builder;
 mod error;
+mod kind;
 mod names;
 mod parse;
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::kind;
 use super::names::{self, NameTree};
 use super::{
     FileEntry, Info, MAX_COMPONENTS, MAX_FILE_BYTES, MAX_FILES, MAX_PATH_BYTES, MAX_PIECE_LENGTH,
@@ -75,6 +76,9 @@ impl Info {
 
 /// Tells what is not even meant to be bencoded, which deserves a better word than an offset.
 fn check_kind(bytes: &[u8]) -> Result<(), MetainfoError> {
+    if let Some((kind, advice)) = kind::kind_of(bytes) {
+        return Err(MetainfoError::OtherKind { kind, advice });
+    }
     if bytes.len() > MAX_FILE_BYTES {
         return Err(MetainfoError::TooLarge);
     }

@@ -16,19 +16,39 @@ fn malformed_torrents_and_what_the_user_reads() {
         (b"\n  \r\n".to_vec(), "the file is empty; fetch the torrent again"),
         (
             b"<!DOCTYPE html><html>".to_vec(),
-            "this is a web page, not a torrent; the site may want you to log in before it gives the file",
+            "this is a web page, not a .torrent; the site may want you to log in before it gives the file",
         ),
         (
             b"\xef\xbb\xbf\n<?xml".to_vec(),
-            "this is a web page, not a torrent; the site may want you to log in before it gives the file",
+            "this is a web page, not a .torrent; the site may want you to log in before it gives the file",
         ),
         (
             vec![b'd'; MAX_FILE_BYTES + 1],
             "the file is larger than 32 MiB, so it is no torrent",
         ),
         (
-            b"MZ\x90".to_vec(),
+            b"M\x90".to_vec(),
             "this is not a torrent, or it is damaged: unexpected byte 0x4d at byte 0; fetch it again",
+        ),
+        (
+            b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec(),
+            "this is a PNG image, not a .torrent",
+        ),
+        (
+            [&b"\x89PNG\r\n\x1a\n"[..], &vec![0; MAX_FILE_BYTES]].concat(),
+            "this is a PNG image, not a .torrent",
+        ),
+        (
+            b"\x1f\x8b\x08\0".to_vec(),
+            "this is a gzip archive, not a .torrent; unpack it and open the .torrent that is in it",
+        ),
+        (
+            b"PK\x03\x04\x14\0".to_vec(),
+            "this is a zip archive, not a .torrent; unpack it and open the .torrent that is in it",
+        ),
+        (
+            b"\0\0\0\x20ftypisom".to_vec(),
+            "this is an MP4 video, not a .torrent",
         ),
         (
             torrent(good_info())[..80].to_vec(),
