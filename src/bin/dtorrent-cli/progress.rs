@@ -7,8 +7,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// When the first plain line comes: work that is done sooner says so by its result, and needs no `0%` before it.
+const FIRST_LINE: Duration = Duration::from_secs(1);
+
 /// Time between two plain lines.
-const LINE_INTERVAL: Duration = Duration::from_secs(5);
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// One piece of work, reported from any thread. When it is dropped, the bar is cleared.
 #[derive(Debug)]
@@ -26,7 +29,8 @@ enum Face {
 /// Guards what was said last: two threads must not say the same.
 #[derive(Debug)]
 struct Lines {
-    last: Option<(Instant, String)>,
+    due: Instant,
+    last: String,
 }
 
 impl Progress {
@@ -43,7 +47,7 @@ impl Progress {
         } else if quiet {
             Face::Silent
         } else {
-            Face::Lines(Mutex::new(Lines { last: None }))
+            Face::Lines(Mutex::new(Lines::new(Instant::now())))
         };
         Self { face }
     }
@@ -85,15 +89,22 @@ impl Drop for Progress {
 }
 
 impl Lines {
+    fn new(now: Instant) -> Self {
+        Self {
+            due: now + FIRST_LINE,
+            last: String::new(),
+        }
+    }
+
     /// The line to print: not too often, and only if it says something new.
     fn next(&mut self, now: Instant, done: u64, total: u64, message: &str) -> Option<String> {
+        if now < self.due {
+            return None;
+        }
         let line = format!("{:>3}% {message}", percent(done, total));
-        let due = self
-            .last
-            .as_ref()
-            .is_none_or(|(at, last)| now >= *at + LINE_INTERVAL && *last != line);
-        due.then(|| {
-            self.last = Some((now, line.clone()));
+        (line != self.last).then(|| {
+            self.due = now + LINE_INTERVAL;
+            self.last.clone_from(&line);
             line
         })
     }
@@ -116,11 +127,12 @@ mod tests {
     fn lines_come_now_and_then_and_only_with_news() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let mut lines = Lines { last: None };
-        assert_eq!(lines.next(after(0), 0, 10, "x").as_deref(), Some("  0% x"));
-        assert_eq!(lines.next(after(1), 1, 10, "x"), None, "too soon");
-        assert_eq!(lines.next(after(6), 0, 10, "x"), None, "nothing new");
-        assert_eq!(lines.next(after(7), 1, 10, "x").as_deref(), Some(" 10% x"));
+        let mut lines = Lines::new(start);
+        assert_eq!(lines.next(after(0), 0, 10, "x"), None, "it may be done at once");
+        assert_eq!(lines.next(after(1), 0, 10, "x").as_deref(), Some("  0% x"));
+        assert_eq!(lines.next(after(10), 1, 10, "x"), None, "too soon");
+        assert_eq!(lines.next(after(11), 0, 10, "x"), None, "nothing new");
+        assert_eq!(lines.next(after(12), 1, 10, "x").as_deref(), Some(" 10% x"));
     }
 
     #[test]
