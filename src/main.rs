@@ -25,7 +25,8 @@ struct Args {
     /// Settings to use instead of those of the user
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder for the session's state, instead of the one in the settings
+    /// Folder for the session's state, instead of the one in the settings. The log goes along, unless the settings
+    /// put it in a place of its own
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Torrent files to open

@@ -138,7 +138,7 @@ fn what_one_seeds_the_other_downloads() {
         .wait();
     assert!(output.status.success(), "{output:?}");
     assert!(is_whole(&scene.path("new/folder/film")));
-    let log = fs::read_to_string(scene.path("logs/dtorrent.log")).unwrap();
+    let log = fs::read_to_string(scene.path("leech-state/dtorrent.log")).unwrap();
     assert!(log.contains("is gone: both sides have everything"), "{log}");
 
     // Again, without a peer: it is all there.
@@ -148,8 +148,9 @@ fn what_one_seeds_the_other_downloads() {
     seed.signal(Signal::TERM);
     let output = seed.wait();
     assert!(output.status.success(), "{output:?}");
-    let log = fs::read_to_string(scene.path("logs/dtorrent.log")).unwrap();
+    let log = fs::read_to_string(scene.path("seed-state/dtorrent.log")).unwrap();
     assert!(log.contains("film"), "{log}");
+    assert!(!scene.path("logs").exists(), "each has its log with its state");
 }
 
 #[test]

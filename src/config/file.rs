@@ -17,6 +17,9 @@ use super::{Config, FolderConfig, LogConfig};
 /// The text of the shipped `config.toml`: every key with its comment and its default.
 pub const SHIPPED: &str = include_str!("../../config.toml");
 
+/// The log's name where it lies in the state folder.
+const LOG_NAME: &str = "dtorrent.log";
+
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -75,6 +78,17 @@ impl Config {
         }
         Ok((Self::load(&path)?, path))
     }
+
+    /// Has the state kept in `folder` instead, and the log with it: whoever gives a second instance a state of its
+    /// own does not want both to write and rename one log. A log that the settings, which came from the file at
+    /// `path`, put elsewhere than where it is by default stays there.
+    pub fn keep_state_in(&mut self, folder: &Path, path: &Path) {
+        let by_default = text::folder_of(path).join(Places::beside(path).log);
+        if self.log.file == by_default {
+            self.log.file = folder.join(LOG_NAME);
+        }
+        self.folders.state = folder.to_owned();
+    }
 }
 
 fn path_of_user(base: &impl BaseStrategy) -> PathBuf {
@@ -119,7 +133,7 @@ impl Places {
         Self {
             downloads: download_folder(&user_dirs, base.home_dir())
                 .unwrap_or_else(|| base.home_dir().join("Downloads")),
-            log: state.join("dtorrent.log"),
+            log: state.join(LOG_NAME),
             state,
         }
     }
@@ -156,25 +170,44 @@ fn write_first(path: &Path, places: &Places) -> Result<(), ConfigError> {
     }
 }
 
-/// The shipped file with other folders in it, comments and all.
+/// The shipped file with other folders in it: as values, and in the comments, which name them as defaults.
 fn first_text(places: &Places) -> String {
-    let Ok(mut document) = SHIPPED.parse::<DocumentMut>() else {
-        return SHIPPED.to_owned(); // a test parses the shipped file
+    let shipped = Places::default();
+    let places = [
+        ("folders", "downloads", &shipped.downloads, &places.downloads),
+        ("folders", "state", &shipped.state, &places.state),
+        ("log", "file", &shipped.log, &places.log),
+    ];
+    let mut nameless = Vec::new();
+    let mut replaced = Vec::new();
+    for (section, key, old, new) in places {
+        let old = old.to_string_lossy();
+        // In a comment there is room for one line only.
+        match new.to_str().filter(|text| !text.contains(char::is_control)) {
+            Some(new) => replaced.push((quoted(&old), quoted(new))),
+            None => nameless.push((section, key)),
+        }
+    }
+    let line = |line: &str| match replaced.iter().find(|(old, _)| line.contains(old)) {
+        Some((old, new)) => line.replace(old, new),
+        None => line.to_owned(),
     };
-    for (section, key, path) in [
-        ("folders", "downloads", &places.downloads),
-        ("folders", "state", &places.state),
-        ("log", "file", &places.log),
-    ] {
-        // A path that is not text cannot stand in the file; without the key, the same path holds anyway.
-        let table = document.get_mut(section).and_then(|item| item.as_table_mut());
-        match (path.to_str(), table) {
-            (Some(text), Some(table)) => table[key] = toml_edit::value(text),
-            (None, Some(table)) => drop(table.remove(key)),
-            (_, None) => {}
+    let text: String = SHIPPED.split_inclusive('\n').map(line).collect();
+    let Ok(mut document) = text.parse::<DocumentMut>() else {
+        return SHIPPED.to_owned(); // a test parses it
+    };
+    // A path that is not text cannot stand in the file; without the key, the same path holds anyway.
+    for (section, key) in nameless {
+        if let Some(table) = document.get_mut(section).and_then(|item| item.as_table_mut()) {
+            table.remove(key);
         }
     }
     document.to_string()
+}
+
+/// As TOML has it.
+fn quoted(text: &str) -> String {
+    toml_edit::Value::from(text).to_string()
 }
 
 fn load_with(path: &Path, places: &Places) -> Result<Config, ConfigError> {
@@ -403,6 +436,7 @@ mod tests {
         write_first(&path, &places).unwrap();
         let text = fs::read_to_string(&path).unwrap();
         assert_eq!(text.matches('#').count(), SHIPPED.matches('#').count());
+        comments_name_the_values(&text);
         let config = load_with(&path, &places).unwrap();
         assert_eq!(config.folders.downloads, places.downloads);
         assert_eq!(config.folders.state, places.state);
@@ -417,6 +451,60 @@ mod tests {
             config.log.file, places.log,
             "a key that was deleted means the same folder"
         );
+    }
+
+    /// Whether the comment above each key names the value that the key has, as its default.
+    #[track_caller]
+    fn comments_name_the_values(text: &str) {
+        let document: DocumentMut = text.parse().unwrap();
+        for (section, table) in document.iter() {
+            let table = table.as_table().unwrap();
+            for (key, value) in table.iter() {
+                let comment = table.key(key).unwrap().leaf_decor().prefix().unwrap();
+                let comment = comment.as_str().unwrap();
+                let named = format!("Default: {}.", value.to_string().trim());
+                assert!(comment.contains(&named), "{section}.{key}: {named} is not in {comment}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_shipped_comments_name_the_values() {
+        comments_name_the_values(SHIPPED);
+    }
+
+    #[test]
+    fn a_folder_that_is_no_text_is_left_to_the_default() {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = |bytes| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+        let places = Places {
+            downloads: odd(b"/home/\xff/Downloads"),
+            state: odd(b"/home/\n/state"),
+            log: "/var/log/dtorrent.log".into(),
+        };
+        let config = parse(&first_text(&places), &places).unwrap();
+        assert_eq!(config.folders.downloads, places.downloads);
+        assert_eq!(config.folders.state, places.state);
+        assert_eq!(config.log.file, places.log);
+    }
+
+    #[test]
+    fn the_log_goes_along_with_the_state_unless_it_was_put_somewhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let own = Path::new("/run/one");
+        for (text, log) in [
+            ("", own.join("dtorrent.log")),
+            (SHIPPED, own.join("dtorrent.log")),
+            ("[log]\nlevel = \"warn\"\n", own.join("dtorrent.log")),
+            ("[log]\nfile = \"/var/log/d.log\"\n", "/var/log/d.log".into()),
+            ("[log]\nfile = \"d.log\"\n", folder.path().join("d.log")),
+        ] {
+            fs::write(&path, text).unwrap();
+            let mut config = Config::load(&path).unwrap();
+            config.keep_state_in(own, &path);
+            assert_eq!((&*config.folders.state, config.log.file), (own, log), "{text}");
+        }
     }
 
     #[test]

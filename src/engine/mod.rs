@@ -62,7 +62,7 @@ pub struct EngineSetup {
     pub config: Config,
     /// The file that they came from, if its edits shall take effect at once.
     pub config_path: Option<PathBuf>,
-    /// A state folder in place of the configured one, now and after each edit.
+    /// A state folder in place of the configured one, now and after each edit; see [`Config::keep_state_in`].
     pub state: Option<PathBuf>,
     /// Told of everything, on the engine's thread: it must be quick and must not block.
     pub on_event: Box<dyn FnMut(EngineEvent) + Send>,
@@ -181,11 +181,13 @@ impl Engine {
     }
 
     fn on_tick(&mut self, now: Instant) {
-        if let Some(reloaded) = self.watcher.as_mut().and_then(|watcher| watcher.poll(now)) {
+        if let Some(watcher) = &mut self.watcher
+            && let Some(reloaded) = watcher.poll(now)
+        {
             match reloaded {
                 Ok(mut config) => {
                     if let Some(state) = &self.state_override {
-                        config.folders.state.clone_from(state);
+                        config.keep_state_in(state, watcher.path());
                     }
                     self.configure(config);
                 }

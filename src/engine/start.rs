@@ -62,8 +62,10 @@ impl Engine {
             state: state_override,
             on_event,
         } = setup;
-        if let Some(state) = &state_override {
-            config.folders.state.clone_from(state);
+        match (&state_override, &config_path) {
+            (Some(state), Some(path)) => config.keep_state_in(state, path),
+            (Some(state), None) => config.folders.state.clone_from(state),
+            (None, _) => {}
         }
         let state = StateDir::open(&config.folders.state)?;
         let loaded = state.load_all();

@@ -123,10 +123,13 @@ impl Application {
     fn try_begin(&self) -> Result<MainWindow, String> {
         let imp = self.imp();
         let start = imp.start.get().cloned().unwrap_or_default();
-        let (config, config_path) = match start.config {
+        let (mut config, config_path) = match start.config {
             Some(path) => (Config::load(&path).map_err(|error| error.to_string())?, path),
             None => Config::load_of_user().map_err(|error| error.to_string())?,
         };
+        if let Some(state) = &start.state {
+            config.keep_state_in(state, &config_path);
+        }
         let logger = Logger::start(&config.log, false).map_err(|error| error.to_string())?;
         imp.logger.replace(Some(logger));
         let (link, arrivals) = EngineLink::start(|on_event| EngineSetup {

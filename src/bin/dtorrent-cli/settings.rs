@@ -14,7 +14,8 @@ pub(crate) struct Common {
     /// Settings file [default: $XDG_CONFIG_HOME/dtorrent/config.toml]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Folder of the list of torrents and their progress, instead of the configured one
+    /// Folder of the list of torrents and their progress, instead of the configured one. The log goes along, unless
+    /// the settings put it in a place of its own
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) state: Option<PathBuf>,
     /// Log this level to the log file, instead of the configured one, and to stderr
@@ -52,14 +53,14 @@ impl Common {
             Some(path) => (Config::load(path)?, path.clone()),
             None => Config::load_of_user()?,
         };
-        self.override_in(&mut config)?;
+        self.override_in(&mut config, &path)?;
         Ok((config, path))
     }
 
-    /// Puts what the command line says over the settings.
-    pub(crate) fn override_in(&self, config: &mut Config) -> Result<()> {
+    /// Puts what the command line says over the settings, which came from the file at `path`.
+    pub(crate) fn override_in(&self, config: &mut Config, path: &Path) -> Result<()> {
         if let Some(state) = &self.state {
-            config.folders.state = absolute(state)?;
+            config.keep_state_in(&absolute(state)?, path);
         }
         if let Some(level) = self.log_level {
             config.log.level = level.into();
@@ -67,10 +68,10 @@ impl Common {
         Ok(())
     }
 
-    /// Starts the log of a command that does no transfers. Only when the command line says something about
-    /// it: looking into a torrent must not create files at home.
+    /// Starts the log of a command that does no transfers. Only when the command line asks for it: such a command
+    /// needs nothing of the settings else, creates no files at home, and works when the settings are wrong.
     pub(crate) fn start_log_if_asked(&self) -> Result<Option<Logger>> {
-        if self.config.is_none() && self.log_level.is_none() {
+        if self.log_level.is_none() {
             return Ok(None);
         }
         let (config, _) = self.load()?;

@@ -358,7 +358,7 @@ impl<'c> Transfer<'c> {
     fn reload(&mut self, engine: &EngineHandle, log: &Logger, face: &Face) {
         let edited = self.watcher.poll(Instant::now()).map(|edited| {
             let mut config = edited?;
-            self.common.override_in(&mut config)?;
+            self.common.override_in(&mut config, self.watcher.path())?;
             self.place.override_in(&mut config)?;
             anyhow::Ok(config)
         });
