@@ -463,7 +463,10 @@ mod tests {
                 let comment = table.key(key).unwrap().leaf_decor().prefix().unwrap();
                 let comment = comment.as_str().unwrap();
                 let named = format!("Default: {}.", value.to_string().trim());
-                assert!(comment.contains(&named), "{section}.{key}: {named} is not in {comment}");
+                assert!(
+                    comment.contains(&named),
+                    "{section}.{key}: {named} is not in {comment}"
+                );
             }
         }
     }

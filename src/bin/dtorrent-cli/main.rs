@@ -4,6 +4,7 @@
 //! to stdout, progress to stderr on a terminal and to stdout, as plain lines, in a pipe.
 
 mod create;
+mod face;
 mod goal;
 mod output;
 mod progress;

@@ -1,0 +1,193 @@
+//! What `download` and `seed` show: how far they are, and what is new.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use dtorrent::engine::api::{EngineSnapshot, TorrentState, TorrentSummary};
+use dtorrent::id::InfoHash;
+use dtorrent::metainfo::Metainfo;
+use indicatif::{BinaryBytes, HumanDuration};
+
+use crate::goal::{Goal, News, Purpose};
+use crate::output::{complain, printable, say};
+use crate::progress::Progress;
+use crate::tracker_node::TrackerFace;
+
+/// What the user sees of it.
+pub(crate) struct Face {
+    purpose: Purpose,
+    progress: Option<Progress>,
+    known: Vec<InfoHash>,
+    problem: Option<String>,
+    /// Torrents of which it was told that no tracker answers.
+    without_tracker: BTreeSet<InfoHash>,
+    tracker: TrackerFace,
+}
+
+impl Face {
+    /// With the log on stderr, a bar would be torn to pieces.
+    pub(crate) fn new(purpose: Purpose, log_on_stderr: bool) -> Self {
+        let progress = (!log_on_stderr).then(|| Progress::new(false));
+        Self {
+            purpose,
+            progress,
+            known: Vec::new(),
+            problem: None,
+            without_tracker: BTreeSet::new(),
+            tracker: TrackerFace::default(),
+        }
+    }
+
+    pub(crate) fn learn(&mut self, snapshot: &EngineSnapshot) {
+        self.known = snapshot
+            .torrents
+            .iter()
+            .map(|torrent| torrent.info_hash)
+            .collect();
+    }
+
+    /// A torrent is on the engine's list now.
+    pub(crate) fn add(&mut self, id: InfoHash) {
+        self.known.push(id);
+    }
+
+    /// Whether the torrent is on the engine's list.
+    pub(crate) fn knows(&self, id: InfoHash) -> bool {
+        self.known.contains(&id)
+    }
+
+    pub(crate) fn note(&self, print: impl FnOnce()) {
+        match &self.progress {
+            Some(progress) => progress.note(print),
+            None => print(),
+        }
+    }
+
+    /// Shows how things stand, and what that means for the goal.
+    pub(crate) fn follow(&mut self, snapshot: &EngineSnapshot, goal: &mut Goal) -> Result<()> {
+        let news = goal.on_snapshot(Instant::now(), snapshot);
+        self.show(snapshot, goal, &news)
+    }
+
+    /// What is new of the tracker in this computer.
+    pub(crate) fn show_tracker(
+        &mut self,
+        snapshot: &EngineSnapshot,
+        torrents: &BTreeMap<InfoHash, Arc<Metainfo>>,
+    ) -> Result<()> {
+        let status = snapshot.tracker.as_ref();
+        if !self.tracker.is_news(status) {
+            return Ok(());
+        }
+        let mut shown = Ok(());
+        let tracker = &mut self.tracker;
+        match &self.progress {
+            Some(progress) => progress.note(|| shown = tracker.show(status, torrents)),
+            None => shown = tracker.show(status, torrents),
+        }
+        shown
+    }
+
+    fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
+        self.learn(snapshot);
+        for torrent in snapshot.torrents.iter() {
+            if let Some(problem) = &torrent.tracker_problem
+                && goal.concerns(torrent.info_hash)
+                && self.without_tracker.insert(torrent.info_hash)
+            {
+                let name = printable(&torrent.name);
+                let problem = printable(problem);
+                self.note(|| {
+                    complain(format_args!(
+                        "{name}: no tracker takes its announces, asking again ({problem})"
+                    ));
+                });
+            }
+        }
+        if self.problem != snapshot.network_problem {
+            self.problem.clone_from(&snapshot.network_problem);
+            if let Some(problem) = &self.problem {
+                self.note(|| complain(printable(problem)));
+            }
+        }
+        let find = |id: &InfoHash| snapshot.torrents.iter().find(|torrent| torrent.info_hash == *id);
+        for item in news {
+            let mut said = Ok(());
+            match item {
+                News::Complete(id) => {
+                    if let Some(line) = find(id).map(|torrent| self.completed(torrent, snapshot)) {
+                        self.note(|| said = say(line));
+                    }
+                }
+                News::Failed(id, why) | News::Waiting(id, why) => {
+                    let name = find(id).map_or_else(|| id.to_string(), |torrent| torrent.name.clone());
+                    self.note(|| complain(format_args!("{}: {}", printable(&name), printable(why))));
+                }
+            }
+            said?;
+        }
+        // Once all is there, a server has nothing to tell every few seconds.
+        if let Some(progress) = &self.progress
+            && !goal.is_reached()
+        {
+            let ours: Vec<_> = snapshot
+                .torrents
+                .iter()
+                .map(Arc::as_ref)
+                .filter(|torrent| goal.concerns(torrent.info_hash))
+                .collect();
+            progress.set(
+                done(&ours),
+                ours.iter().map(|torrent| torrent.wanted_length).sum(),
+                summary(&ours),
+            );
+        }
+        Ok(())
+    }
+
+    fn completed(&self, torrent: &TorrentSummary, snapshot: &EngineSnapshot) -> String {
+        let (name, size) = (printable(&torrent.name), BinaryBytes(torrent.total_length));
+        let listening: Vec<_> = snapshot.listening.iter().map(SocketAddr::to_string).collect();
+        match self.purpose {
+            Purpose::Complete => format!("complete: {name} ({size}) in {}", torrent.folder.display()),
+            _ if listening.is_empty() => format!("seeding {name} ({size}); peers cannot connect to us"),
+            _ => format!("seeding {name} ({size}) on {}", listening.join(", ")),
+        }
+    }
+}
+
+/// Bytes that are there, by the check while it runs.
+fn done(torrents: &[&TorrentSummary]) -> u64 {
+    // A share of bytes for a bar: what rounding does to it cannot be seen.
+    torrents
+        .iter()
+        .map(|torrent| (torrent.progress * torrent.wanted_length as f64) as u64)
+        .sum()
+}
+
+/// `checking`, or what moves and how long it will take.
+fn summary(torrents: &[&TorrentSummary]) -> String {
+    use TorrentState::{Checking, Queued};
+    if torrents.iter().all(|torrent| torrent.state == Checking) {
+        return "checking".into();
+    }
+    if torrents.iter().all(|torrent| torrent.state == Queued) {
+        return "waiting for other torrents".into();
+    }
+    let down = torrents.iter().map(|torrent| torrent.download_rate).sum();
+    let up = torrents.iter().map(|torrent| torrent.upload_rate).sum();
+    let peers: usize = torrents.iter().map(|torrent| torrent.peers).sum();
+    let mut text = format!(
+        "{}/s down, {}/s up, {peers} peer{}",
+        BinaryBytes(down),
+        BinaryBytes(up),
+        if peers == 1 { "" } else { "s" }
+    );
+    if let Some(eta) = torrents.iter().filter_map(|torrent| torrent.eta).max() {
+        text.push_str(&format!(", {} left", HumanDuration(eta)));
+    }
+    text
+}
