@@ -1,4 +1,4 @@
-//! Numbers of bytes as people read them. Layer 1.
+//! Numbers of bytes, and of other things, as people read them. Layer 1.
 
 use std::fmt;
 
@@ -30,9 +30,30 @@ impl fmt::Display for Size {
     }
 }
 
+/// A number of things, by the name of one: `1 peer`, `2 peers`.
+///
+/// ```
+/// assert_eq!(dtorrent::size::Count(1, "peer").to_string(), "1 peer");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count(pub u64, pub &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, one) = self;
+        write!(f, "{number} {one}{}", if *number == 1 { "" } else { "s" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_singular() {
+        let words = [0, 1, 2].map(|number| Count(number, "seed").to_string());
+        assert_eq!(words, ["0 seeds", "1 seed", "2 seeds"]);
+    }
 
     #[test]
     fn sizes_have_no_needless_decimals() {

@@ -13,6 +13,7 @@ use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::net::greeter::GreeterCommand;
 use crate::net::limiter::Limiter;
+use crate::size::Count;
 use crate::storage::Storage;
 use crate::storage::layout::Layout;
 use crate::storage::resume::ResumeRecord;
@@ -21,6 +22,12 @@ use crate::torrent::link::TorrentCommand;
 use crate::torrent::status::Tally;
 use crate::torrent::status::{Parked, TorrentStatus};
 use crate::tracker::client::{AnnouncerCommand, Totals};
+
+/// A choice of files that is not for the files that there are.
+fn misfit(given: usize, files: usize) -> String {
+    let (given, files) = (Count(given as u64, "file"), Count(files as u64, "file"));
+    format!("the choice is for {given}, but the torrent has {files}")
+}
 
 /// KiB/s to the unit of a [`Limiter`]; 0 means none.
 pub(super) fn limit_of_kib(kib: u64) -> Option<u64> {
@@ -117,7 +124,7 @@ impl Engine {
         let files = entry.storage.layout().files().len();
         if priorities.len() != files {
             let given = priorities.len();
-            let message = format!("{given} priorities were given for {files} files; nothing was changed");
+            let message = format!("{}; nothing was changed", misfit(given, files));
             return self.fail(Some(id), message);
         }
         entry.set_priorities(priorities);
@@ -161,7 +168,7 @@ impl Engine {
             .count();
         if !new.priorities.is_empty() && new.priorities.len() != files {
             let given = new.priorities.len();
-            let message = format!("{given} priorities were given for {files} files; it was not added");
+            let message = format!("{}; it was not added", misfit(given, files));
             return self.fail(Some(id), message);
         }
         let folder = new
@@ -190,9 +197,9 @@ impl Engine {
             entry.parked.unchecked = geometry.pieces().collect();
         }
         log::info!(
-            "{}: added, {} bytes in {}",
+            "{}: added, {} in {}",
             entry.name(),
-            geometry.total_length(),
+            Count(geometry.total_length(), "byte"),
             entry.folder.display()
         );
         self.enlist(entry);

@@ -20,6 +20,7 @@ use super::move_note::{MoveNote, Noted, Phase};
 use super::prepare::free_space;
 use super::{Storage, StorageError};
 use crate::bitfield::Bitfield;
+use crate::size::Count;
 
 /// How much is copied at a time.
 const COPY_CHUNK: usize = 1024 * 1024;
@@ -50,8 +51,8 @@ impl Storage {
         self.note(Phase::Renaming, &from, to)?;
         if self.rename_all(&names, &old, &new, to)? {
             log::info!(
-                "moved {} files from {} to {}",
-                names.len(),
+                "moved {} from {} to {}",
+                Count(names.len() as u64, "file"),
                 from.display(),
                 to.display()
             );
@@ -69,8 +70,8 @@ impl Storage {
         self.set_root(to);
         clear_old(&names, &old, &new);
         log::info!(
-            "copied {} files from {} to {}",
-            names.len(),
+            "copied {} from {} to {}",
+            Count(names.len() as u64, "file"),
             from.display(),
             to.display()
         );

@@ -123,7 +123,7 @@ fn files_can_be_left_out_and_fetched_later() {
         info_hash: id,
         priorities: vec![Priority::Normal; 2],
     });
-    leech.wait_failure("2 priorities were given for 3 files");
+    leech.wait_failure("the choice is for 2 files, but the torrent has 3 files");
     leech.send(EngineCommand::SetPriorities {
         info_hash: id,
         priorities: vec![Priority::Normal; 3],

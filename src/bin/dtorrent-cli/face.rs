@@ -9,6 +9,7 @@ use anyhow::Result;
 use dtorrent::engine::api::{EngineSnapshot, TorrentState, TorrentSummary};
 use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
+use dtorrent::size::Count;
 use indicatif::{BinaryBytes, HumanDuration};
 
 use crate::goal::{Goal, News, Purpose};
@@ -181,10 +182,10 @@ fn summary(torrents: &[&TorrentSummary]) -> String {
     let up = torrents.iter().map(|torrent| torrent.upload_rate).sum();
     let peers: usize = torrents.iter().map(|torrent| torrent.peers).sum();
     let mut text = format!(
-        "{}/s down, {}/s up, {peers} peer{}",
+        "{}/s down, {}/s up, {}",
         BinaryBytes(down),
         BinaryBytes(up),
-        if peers == 1 { "" } else { "s" }
+        Count(peers as u64, "peer")
     );
     if let Some(eta) = torrents.iter().filter_map(|torrent| torrent.eta).max() {
         text.push_str(&format!(", {} left", HumanDuration(eta)));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use dtorrent::engine::api::{EngineSnapshot, TorrentState, TorrentSummary};
 use dtorrent::id::InfoHash;
+use dtorrent::size::Count;
 
 /// A torrent that was just added may show as downloading until its check begins. Seen so for this long, it is really
 /// incomplete.
@@ -107,7 +108,11 @@ impl Goal {
                 let since = *downloading.get_or_insert(now);
                 (now.saturating_duration_since(since) >= SETTLED).then(|| {
                     *standing = Standing::Failed;
-                    let done = format!("{} of {} bytes", torrent.wanted_done, torrent.wanted_length);
+                    let done = format!(
+                        "{} of {}",
+                        torrent.wanted_done,
+                        Count(torrent.wanted_length, "byte")
+                    );
                     let folder = torrent.folder.display();
                     let why =
                         format!("only {done} are in {folder}; fetch the rest with `dtorrent-cli download`");

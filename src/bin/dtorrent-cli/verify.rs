@@ -13,6 +13,7 @@ use dtorrent::geometry::PieceIndex;
 use dtorrent::hashing::{all_cores, hash_pieces};
 use dtorrent::id::InfoHash;
 use dtorrent::metainfo::{Info, Metainfo};
+use dtorrent::size::Count;
 use dtorrent::storage::files::FileCache;
 use dtorrent::storage::layout::{FileIndex, LaidFile, Layout};
 use dtorrent::storage::{Storage, StorageError};
@@ -106,12 +107,12 @@ pub(crate) fn run(args: &VerifyArgs, common: &Common) -> Result<()> {
         .count();
     if !report.complete {
         bail!(
-            "{} is not complete in {}: {broken} of {} files, {} of {} pieces are missing or damaged",
+            "{} is not complete in {}: {broken} of {}, {} of {} are missing or damaged",
             printable(&report.name),
             args.dir.display(),
-            report.files.len(),
+            Count(report.files.len() as u64, "file"),
             report.pieces - report.pieces_right,
-            report.pieces,
+            Count(report.pieces.into(), "piece"),
         );
     }
     Ok(())
@@ -189,8 +190,9 @@ impl Report {
                 say(format_args!("{path}: {state}"))?;
             } else {
                 say(format_args!(
-                    "{path}: {state} ({} of {} bytes are right)",
-                    file.bytes_right, file.length
+                    "{path}: {state} ({} of {} are right)",
+                    file.bytes_right,
+                    Count(file.length, "byte")
                 ))?;
             }
         }

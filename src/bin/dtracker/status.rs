@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use dtorrent::ring::picture::{Health, NodePicture, Picture};
+use dtorrent::size::Count;
 use dtorrent::tracker::server::{RequestCounts, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -67,8 +68,9 @@ fn say_status(status: &Status) -> Result<()> {
     say(format_args!("Running for:  {}", span(status.uptime_secs)))?;
     say(format_args!("Torrents:     {}", status.torrents))?;
     say(format_args!(
-        "Peers:        {} seeds, {} leechers",
-        status.seeds, status.leechers
+        "Peers:        {}, {}",
+        Count(status.seeds, "seed"),
+        Count(status.leechers, "leecher")
     ))?;
     say(format_args!("HTTP:         {}", requests(&status.http)))?;
     say(format_args!("UDP:          {}", requests(&status.udp)))?;
@@ -78,8 +80,11 @@ fn say_status(status: &Status) -> Result<()> {
 fn say_ring(ring: &Picture) -> Result<()> {
     let totals = ring.totals;
     say(format_args!(
-        "Ring:         {} nodes; {} torrents, {} seeds, {} leechers in all",
-        ring.heard, totals.swarms, totals.seeds, totals.leechers
+        "Ring:         {}; {}, {}, {} in all",
+        Count(ring.heard as u64, "node"),
+        Count(totals.swarms, "torrent"),
+        Count(totals.seeds, "seed"),
+        Count(totals.leechers, "leecher")
     ))?;
     if let Some(me) = ring.this_node() {
         say(format_args!("State:        {}", state(me)))?;
@@ -166,8 +171,10 @@ fn ask<T: DeserializeOwned>(agent: &ureq::Agent, address: &str, page: &str) -> R
 
 fn requests(counts: &RequestCounts) -> String {
     format!(
-        "{} announces, {} scrapes, {} refused",
-        counts.announces, counts.scrapes, counts.refused
+        "{}, {}, {} refused",
+        Count(counts.announces, "announce"),
+        Count(counts.scrapes, "scrape"),
+        counts.refused
     )
 }
 

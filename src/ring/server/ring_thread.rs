@@ -27,6 +27,7 @@ use crate::ring::replica::outbox::{Outbox, Report};
 use crate::ring::replica::router::HEARD_WITHIN;
 use crate::ring::timing::Timing;
 use crate::ring::view::{Neighbour, Stage};
+use crate::size::Count;
 
 /// How often the addresses of the user are tried while this node is in no ring.
 const MEET_EVERY: Duration = Duration::from_secs(1);
@@ -277,8 +278,8 @@ impl RingThread {
         if is_settled != self.told.1 && view.stage == Stage::Member {
             match self.custody.view().own.first() {
                 Some(own) if is_settled => log::info!(
-                    "all that this node answers for is on {} nodes now",
-                    1 + own.copies.len()
+                    "all that this node answers for is on {} now",
+                    Count(1 + own.copies.len() as u64, "node")
                 ),
                 _ => log::info!("copies are being made of what this node answers for"),
             }
