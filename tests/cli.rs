@@ -205,6 +205,7 @@ fn failures_are_one_sentence_and_status_1() {
     let home = Home::new();
     home.holiday();
     fs::write(home.path().join("page.torrent"), "<!doctype html><html></html>").unwrap();
+    fs::write(home.path().join("picture.torrent"), b"\x89PNG\r\n\x1a\n").unwrap();
     fs::write(home.path().join("bad.toml"), "[network]\nport = 70000\n").unwrap();
     let cases: [(&[&str], &str); 12] = [
         (&["show", "absent.torrent"], "absent.torrent"),
@@ -235,12 +236,9 @@ fn failures_are_one_sentence_and_status_1() {
             &["create", "holiday", "-o", "absent/x.torrent"],
             "there is no folder absent; make it",
         ),
+        (&["show", "picture.torrent"], "this is a PNG image, not a .torrent"),
         (
-            &["create", ".", "--tracker", "a.example"],
-            "\"a.example\" is not a URL of a tracker",
-        ),
-        (
-            &["show", "page.torrent", "--config", "bad.toml"],
+            &["seed", "holiday.torrent", "--dir", ".", "--config", "bad.toml"],
             "bad.toml, line 2: `port = 70000`",
         ),
     ];
@@ -257,18 +255,101 @@ fn failures_are_one_sentence_and_status_1() {
 #[test]
 fn wrong_usage_is_status_2() {
     let home = Home::new();
-    let cases: [&[&str]; 5] = [
-        &[],
-        &["explode"],
-        &["show"],
-        &["verify", "x.torrent"],
-        &["show", "x.torrent", "--log-level", "loud"],
+    let cases: [(&[&str], &str); 14] = [
+        (&[], "Usage:"),
+        (&["explode"], "Usage:"),
+        (&["show"], "Usage:"),
+        (&["verify", "x.torrent"], "Usage:"),
+        (&["show", "x.torrent", "--log-level", "loud"], "[possible values: off, "),
+        (
+            &["create", ".", "--piece-length", "1000"],
+            "use a power of two, 16384 to 268435456",
+        ),
+        (
+            &["create", ".", "--piece-length", "1M"],
+            "it takes a power of two, 16384 to 268435456, in digits alone",
+        ),
+        (
+            &["create", ".", "--tracker", "foo"],
+            "\"foo\" is not a URL of a tracker, such as http://",
+        ),
+        (
+            &["create", ".", "--tracker", "http://a.example/announce a.example"],
+            "\"a.example\" is not a URL of a tracker",
+        ),
+        (&["create", ".", "--tracker", " "], "\" \" is not a URL of a tracker"),
+        (
+            &["create", ".", "--web-seed", "udp://a.example"],
+            "\"udp://a.example\" is not a URL of a web seed",
+        ),
+        (
+            &["seed", "x.torrent", "--port", "abc"],
+            "a port is a whole number from 0 to 65535",
+        ),
+        (
+            &["download", "x.torrent", "--port", "65536"],
+            "a port is a whole number from 0 to 65535",
+        ),
+        (
+            &["seed", "x.torrent", "--bind", "192.0.2.7:80"],
+            "it takes an IP address or the name of a network interface",
+        ),
     ];
-    for args in cases {
+    for (args, expected) in cases {
         let error = home.fails(2, args);
         assert!(
-            error.contains("Usage:") || error.contains("--help"),
+            error.contains(expected) && error.contains("--help"),
             "{args:?}: {error}"
         );
+    }
+}
+
+#[test]
+fn a_torrent_without_a_tracker_is_pointed_out_once() {
+    let home = Home::new();
+    fs::write(home.path().join("film"), "x").unwrap();
+    for (args, notes) in [
+        (&["create", "film"][..], 1),
+        (&["create", "film", "-o", "b.torrent", "--tracker", "udp://a.example:1"], 0),
+    ] {
+        let output = home.run(args);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), notes, "{said}");
+        assert_eq!(said.matches("names no tracker").count(), notes, "{said}");
+        assert_eq!(said.matches("--tracker URL").count(), notes, "{said}");
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(printed.contains(": 1 B in 1 piece of "), "{printed}");
+    }
+}
+
+#[test]
+fn what_needs_no_settings_works_with_wrong_ones() {
+    let home = Home::new();
+    home.holiday();
+    fs::create_dir_all(home.path().join(".config/dtorrent")).unwrap();
+    for path in ["bad.toml", ".config/dtorrent/config.toml"] {
+        fs::write(home.path().join(path), "[network]\nport = 70000\n").unwrap();
+    }
+    for given in [&[][..], &["--config", "bad.toml"]] {
+        let with = |args: &[&'static str]| [args, given].concat();
+        home.ok(&with(&["show", "holiday.torrent"]));
+        home.ok(&with(&["verify", "holiday.torrent", "--dir", "."]));
+        home.ok(&with(&["create", "holiday", "-o", "again.torrent"]));
+        fs::remove_file(home.path().join("again.torrent")).unwrap();
+        let error = home.fails(
+            1,
+            &with(&["create", "holiday", "-o", "again.torrent", "--tracker-node"]),
+        );
+        assert!(error.contains("port = 70000"), "{error}");
+    }
+}
+
+#[test]
+fn no_help_promises_magnet_links() {
+    let home = Home::new();
+    for command in ["show", "verify", "create", "download", "seed"] {
+        let help = home.ok(&[command, "--help"]);
+        assert!(!help.contains("MAGNET"), "{help}");
     }
 }

@@ -213,6 +213,12 @@ pub fn is_tracker_address(text: &str) -> bool {
     crate::tracker::node::Named::parse(text).is_some()
 }
 
+/// Whether the text may name what everything is bound to, as [`NetworkConfig::bind`] does: an address, an interface,
+/// or nothing.
+pub fn is_bind_target(text: &str) -> bool {
+    value::is_bind_target(text)
+}
+
 impl Config {
     /// The keys whose values differ from those in `new` and that a running client cannot take over.
     pub fn changes_needing_restart(&self, new: &Self) -> Vec<&'static str> {

@@ -83,11 +83,13 @@ pub(crate) fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 pub(crate) fn bind_target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_str(Text {
         expected: "an IP address, the name of a network interface, or \"\" for all of them",
-        parse: |text| {
-            let allowed = text.is_empty() || text.parse::<IpAddr>().is_ok() || is_interface_name(text);
-            allowed.then(|| text.to_owned())
-        },
+        parse: |text| is_bind_target(text).then(|| text.to_owned()),
     })
+}
+
+/// What [`bind_target`] takes.
+pub(crate) fn is_bind_target(text: &str) -> bool {
+    text.is_empty() || text.parse::<IpAddr>().is_ok() || is_interface_name(text)
 }
 
 /// Empty, or where a tracker is reached: an address or a name, with or without a port.

@@ -145,15 +145,47 @@ pub fn create(
     let piece_length = options
         .piece_length
         .unwrap_or_else(|| choose_piece_length(scan.total));
-    if !piece_length.is_power_of_two() || !(MIN_PIECE_LENGTH..=MAX_PIECE_LENGTH).contains(&piece_length) {
-        return Err(CreateError::PieceLength(piece_length));
-    }
+    check_piece_length(piece_length)?;
     let geometry = Geometry::new(scan.total, piece_length).ok_or(MetainfoError::TotalLength)?;
     let mut builder = builder(options, &scan, geometry);
     // With hashes of zeroes first: what would be refused in the end is refused before hours of hashing.
     builder.build()?;
     builder.piece_hashes = hash(&scan, geometry, &progress, cancelled)?;
     Ok(builder.build()?)
+}
+
+/// Whether pieces can have this many bytes.
+///
+/// # Errors
+/// [`CreateError::PieceLength`].
+pub const fn check_piece_length(length: u32) -> Result<(), CreateError> {
+    if length.is_power_of_two() && MIN_PIECE_LENGTH <= length && length <= MAX_PIECE_LENGTH {
+        Ok(())
+    } else {
+        Err(CreateError::PieceLength(length))
+    }
+}
+
+/// Whether this may be the URL of a tracker, of those kinds too that only other clients ask (WebTorrent).
+///
+/// # Errors
+/// [`CreateError::Url`].
+pub fn check_tracker_url(url: &str) -> Result<(), CreateError> {
+    let example = "http://tracker.example/announce";
+    check_url(url, &["http", "https", "udp", "ws", "wss"], "tracker", example)
+}
+
+/// Whether this may be the URL of a web seed.
+///
+/// # Errors
+/// [`CreateError::Url`].
+pub fn check_web_seed_url(url: &str) -> Result<(), CreateError> {
+    check_url(
+        url,
+        &["http", "https", "ftp"],
+        "web seed",
+        "https://example.org/files/",
+    )
 }
 
 /// The power of two that cuts this many bytes into 1000 to 2000 pieces, within 16 KiB to 16 MiB: small enough
@@ -288,33 +320,27 @@ impl ScannedFile {
 }
 
 fn check_urls(options: &CreateOptions) -> Result<(), CreateError> {
-    let is_url = |url: &str, schemes: &[&str]| {
-        let parts = url.split_once("://");
-        let clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
-        clean
-            && parts.is_some_and(|(scheme, rest)| {
-                !rest.is_empty() && schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme))
-            })
-    };
-    for url in options.trackers.iter().flatten() {
-        if !is_url(url, &["http", "https", "udp", "ws", "wss"]) {
-            return Err(CreateError::Url(
-                url.clone(),
-                "tracker",
-                "http://tracker.example/announce",
-            ));
-        }
+    (options.trackers.iter().flatten()).try_for_each(|url| check_tracker_url(url))?;
+    options
+        .web_seeds
+        .iter()
+        .try_for_each(|url| check_web_seed_url(url))
+}
+
+fn check_url(
+    url: &str,
+    schemes: &[&str],
+    what: &'static str,
+    example: &'static str,
+) -> Result<(), CreateError> {
+    let is_clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
+    let is_known = url.split_once("://").is_some_and(|(scheme, rest)| {
+        !rest.is_empty() && schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+    });
+    match is_clean && is_known {
+        true => Ok(()),
+        false => Err(CreateError::Url(url.to_owned(), what, example)),
     }
-    for url in &options.web_seeds {
-        if !is_url(url, &["http", "https", "ftp"]) {
-            return Err(CreateError::Url(
-                url.clone(),
-                "web seed",
-                "https://example.org/files/",
-            ));
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

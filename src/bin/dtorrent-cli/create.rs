@@ -4,7 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use dtorrent::create::{CreateError, CreateOptions, Existing, create, save};
+use dtorrent::create::{
+    CreateError, CreateOptions, Existing, MIN_PIECE_LENGTH, check_piece_length, check_tracker_url,
+    check_web_seed_url, create, save,
+};
+use dtorrent::metainfo::MAX_PIECE_LENGTH;
+use dtorrent::size::Count;
 use indicatif::BinaryBytes;
 
 use crate::output::{complain, printable, say};
@@ -23,15 +28,15 @@ pub(crate) struct CreateArgs {
     output: Option<PathBuf>,
     /// Announce URL of a tracker, or several with blanks between: these are equals, such as the nodes of one ring,
     /// and clients ask one of them. May be given several times
-    #[arg(long, value_name = "URL…")]
-    tracker: Vec<String>,
+    #[arg(long, value_name = "URL…", value_parser = parse_tier)]
+    tracker: Vec<Tier>,
     #[command(flatten)]
     tracker_node: TrackerNodeArgs,
     /// URL of an HTTP server that has the same data
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = parse_web_seed)]
     web_seed: Vec<String>,
     /// Bytes of a piece, a power of two from 16384 [default: 1000 to 2000 pieces]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = parse_piece_length)]
     piece_length: Option<u32>,
     /// Let only the trackers given here tell of peers
     #[arg(long)]
@@ -52,12 +57,30 @@ Examples:
 With --tracker-node the torrent names this computer as its tracker; `dtorrent-cli seed --tracker-node` is that tracker.
 A .torrent that exists is not written over. Hashing uses all cores; Ctrl-C leaves nothing behind.";
 
-/// The URLs of one tier; nothing but blanks is a URL that makes no sense, as an empty one is.
-fn tier(urls: &str) -> Vec<String> {
-    if urls.trim().is_empty() {
-        return vec![urls.to_owned()];
-    }
-    urls.split_whitespace().map(str::to_owned).collect()
+/// The URLs of one tier.
+#[derive(Debug, Clone)]
+struct Tier(Vec<String>);
+
+/// Nothing but blanks is a URL that makes no sense, as an empty one is.
+fn parse_tier(text: &str) -> Result<Tier, CreateError> {
+    let urls = match text.trim().is_empty() {
+        true => vec![text.to_owned()],
+        false => text.split_whitespace().map(str::to_owned).collect(),
+    };
+    urls.iter().try_for_each(|url| check_tracker_url(url))?;
+    Ok(Tier(urls))
+}
+
+fn parse_web_seed(text: &str) -> Result<String, CreateError> {
+    check_web_seed_url(text).map(|()| text.to_owned())
+}
+
+fn parse_piece_length(text: &str) -> Result<u32, String> {
+    let length = text.parse().map_err(|_| {
+        format!("it takes a power of two, {MIN_PIECE_LENGTH} to {MAX_PIECE_LENGTH}, in digits alone")
+    })?;
+    check_piece_length(length).map_err(|error| error.to_string())?;
+    Ok(length)
 }
 
 pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
@@ -75,7 +98,9 @@ pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
     let options = CreateOptions {
         path: args.path.clone(),
         piece_length: args.piece_length,
-        trackers: tiers.chain(args.tracker.iter().map(|urls| tier(urls))).collect(),
+        trackers: tiers
+            .chain(args.tracker.iter().map(|tier| tier.0.clone()))
+            .collect(),
         web_seeds: args.web_seed.clone(),
         comment: args.comment.clone(),
         private: args.private,
@@ -98,15 +123,21 @@ pub(crate) fn run(args: &CreateArgs, common: &Common) -> Result<()> {
     log::info!("{}: created {}", metainfo.info.info_hash, output.display());
     let geometry = metainfo.info.geometry;
     say(format_args!(
-        "{}: {} in {} pieces of {}",
+        "{}: {} in {} of {}",
         printable(&output.to_string_lossy()),
         BinaryBytes(geometry.total_length()),
-        geometry.piece_count(),
+        Count(geometry.piece_count().into(), "piece"),
         BinaryBytes(u64::from(geometry.piece_length())),
     ))?;
     say(format_args!("info-hash {}", metainfo.info.info_hash))?;
     for url in places.iter().flat_map(|places| &places.urls) {
         say(format_args!("tracker {url}"))?;
+    }
+    if metainfo.tiers.is_empty() {
+        complain(
+            "note: the torrent names no tracker, so nobody will find who shares it; give --tracker URL, or let this \
+             computer be the tracker: --tracker-node here, and then `dtorrent-cli seed --tracker-node`",
+        );
     }
     if let Some(advice) = places.and_then(|places| places.advice) {
         complain(format_args!("note: {advice}"));

@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
+use dtorrent::size::Count;
 use indicatif::BinaryBytes;
 use serde::Serialize;
 
@@ -17,7 +18,7 @@ use crate::torrent_file;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ShowArgs {
     /// The .torrent
-    #[arg(value_name = "FILE|MAGNET")]
+    #[arg(value_name = "FILE")]
     torrent: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -88,9 +89,9 @@ fn print(shown: &Shown<'_>, metainfo: &Metainfo) -> Result<()> {
     say(format_args!("Name:       {}", printable(shown.name)))?;
     say(format_args!("Info-hash:  {}", shown.info_hash))?;
     say(format_args!(
-        "Size:       {} ({} bytes)",
+        "Size:       {} ({})",
         BinaryBytes(shown.total_length),
-        shown.total_length
+        Count(shown.total_length, "byte")
     ))?;
     let pieces = metainfo.info.geometry.piece_count();
     say(format_args!(

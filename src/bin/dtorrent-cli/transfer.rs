@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
-use dtorrent::config::Config;
 use dtorrent::config::watch::Watcher;
+use dtorrent::config::{Config, is_bind_target};
 use dtorrent::engine::api::{
     AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentState, TorrentSummary,
 };
@@ -21,6 +21,7 @@ use dtorrent::id::InfoHash;
 use dtorrent::logging::Logger;
 use dtorrent::metainfo::Metainfo;
 use dtorrent::net::sockets::SocketFactory;
+use dtorrent::size::Count;
 
 use crate::face::Face;
 use crate::goal::{Goal, Purpose};
@@ -37,7 +38,7 @@ const TICK: Duration = Duration::from_millis(250);
 #[command(after_help = DOWNLOAD_EXAMPLES)]
 pub(crate) struct DownloadArgs {
     /// The .torrent files
-    #[arg(required = true, value_name = "FILE|MAGNET")]
+    #[arg(required = true, value_name = "FILE")]
     torrents: Vec<PathBuf>,
     #[command(flatten)]
     place: Place,
@@ -88,10 +89,10 @@ struct Place {
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// TCP port on which peers reach us, 0 for any that is free [default: the configured one]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = parse_port)]
     port: Option<u16>,
     /// IP address or network interface that everything is bound to [default: the configured one]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = parse_bind)]
     bind: Option<String>,
     #[command(flatten)]
     tracker_node: TrackerNodeArgs,
@@ -110,6 +111,20 @@ impl Place {
         }
         self.tracker_node.override_in(config);
         Ok(())
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    text.parse()
+        .map_err(|_| "a port is a whole number from 0 to 65535; 0 takes any that is free".into())
+}
+
+fn parse_bind(text: &str) -> Result<String, String> {
+    match is_bind_target(text) {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("it takes an IP address or the name of a network interface, such as 192.0.2.7 or wg0".into())
+        }
     }
 }
 
@@ -178,10 +193,10 @@ fn check_presence(metainfo: &Metainfo, dir: &Path) -> Result<()> {
         };
         if found.len() < file.length {
             bail!(
-                "cannot seed: {} has {} of {} bytes; fetch the rest with `dtorrent-cli download`",
+                "cannot seed: {} has {} of {}; fetch the rest with `dtorrent-cli download`",
                 path.display(),
                 found.len(),
-                file.length
+                Count(file.length, "byte")
             );
         }
     }
