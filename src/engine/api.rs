@@ -189,6 +189,8 @@ pub struct EngineSnapshot {
     pub listening: Vec<SocketAddr>,
     /// Why we do not listen or send, for a person (interface gone, port taken).
     pub network_problem: Option<String>,
+    /// That problem keeps us from reaching anybody, until what everything is bound to is there again.
+    pub offline: bool,
     /// The tracker inside the client; `None`: there is to be none.
     pub tracker: Option<TrackerNodeStatus>,
 }

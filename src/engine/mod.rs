@@ -118,6 +118,8 @@ pub struct Engine {
     errands: Vec<InfoHash>,
     listening: Vec<SocketAddr>,
     network_problem: Option<String>,
+    /// What everything is bound to is missing.
+    offline: bool,
     sockets: Arc<SocketFactory>,
     commons: Arc<Commons>,
     files: Arc<FileCache>,
@@ -215,6 +217,7 @@ impl Engine {
             torrents,
             listening: self.listening.clone(),
             network_problem: self.network_problem.clone(),
+            offline: self.offline,
             tracker: self.tracker_node.status.clone(),
         };
         if self.told.as_deref() != Some(&snapshot) {

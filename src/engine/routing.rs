@@ -104,6 +104,7 @@ impl Engine {
                 log::info!("listening on {addresses:?}");
                 self.listening = addresses;
                 self.network_problem = None;
+                self.offline = false;
                 let settings = self.torrent_settings();
                 self.announcer.send(AnnouncerCommand::Port(settings.listen_port));
                 for entry in self.torrents.iter() {
@@ -111,6 +112,7 @@ impl Engine {
                 }
             }
             GreeterEvent::ListenFailed { error } => {
+                self.offline = error.is_of_the_bind();
                 let error = error.to_string();
                 self.listening.clear();
                 if self.network_problem.as_ref() != Some(&error) {

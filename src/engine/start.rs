@@ -104,6 +104,7 @@ impl Engine {
             next_save: Instant::now() + SAVE_EVERY,
             stopping: None,
             network_problem: None,
+            offline: false,
             listening,
             sockets,
             commons,

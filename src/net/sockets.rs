@@ -104,6 +104,20 @@ pub enum SocketError {
     Io(#[from] io::Error),
 }
 
+impl SocketError {
+    /// Whether what everything is bound to cannot be used, so that nothing is sent until it can.
+    pub const fn is_of_the_bind(&self) -> bool {
+        matches!(
+            self,
+            Self::BadBind(_)
+                | Self::NoInterface { .. }
+                | Self::InterfaceDown { .. }
+                | Self::Interface { .. }
+                | Self::NoAddress { .. }
+        )
+    }
+}
+
 impl From<SocketError> for io::Error {
     fn from(error: SocketError) -> Self {
         let kind = match &error {

@@ -51,6 +51,8 @@ impl Server {
         self.paused_until = None;
         self.check_at = now + CHECK_INTERVAL;
         self.interface = self.sockets.interface_index();
+        // An interface that is down, too, lets itself be listened on.
+        self.sockets.check()?;
         let listeners = self.sockets.listen(port)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
@@ -64,13 +66,16 @@ impl Server {
     }
 
     /// Listens again if that failed before, or if the interface was replaced by a new one of the same name, on
-    /// which the old sockets hear nothing. `None` if nothing was to be done.
+    /// which the old sockets hear nothing; and no more while the address or interface is gone, so that this is known.
+    /// `None` if nothing was to be done.
     pub(super) fn check(&mut self, now: Instant) -> Option<Result<Vec<SocketAddr>, SocketError>> {
         if now < self.check_at {
             return None;
         }
         self.check_at = now + CHECK_INTERVAL;
-        let is_well = !self.listeners.is_empty() && self.interface == self.sockets.interface_index();
+        let is_well = !self.listeners.is_empty()
+            && self.interface == self.sockets.interface_index()
+            && self.sockets.check().is_ok();
         (!is_well).then(|| self.listen(self.port, now))
     }
 
