@@ -31,6 +31,8 @@ use dtorrent::net::sockets::SocketFactory;
 use dtorrent::tracker::client::{self, AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Totals};
 use dtorrent::tracker::status::TrackerState;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use namespace::{Namespace, ip};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -66,6 +68,82 @@ fn nothing_leaves_by_another_interface() {
     let _names = NameServer::of(&near);
     let status = run_again(&near, "near_side").status().unwrap();
     assert!(status.success(), "what the near side printed says why");
+}
+
+#[test]
+fn the_client_says_that_it_waits_for_its_interface_and_goes_on() {
+    if env::var_os(INSIDE).is_some() {
+        return;
+    }
+    if !namespace::are_possible() {
+        println!("skipped: network namespaces need root");
+        return;
+    }
+    let program = env!("CARGO_BIN_EXE_dtorrent-cli");
+    let home = tempfile::tempdir().unwrap();
+    let prepared = Command::new("sh")
+        .args([
+            "-c",
+            "echo x > film && : > config.toml && \"$0\" create film",
+            program,
+        ])
+        .current_dir(home.path())
+        .output()
+        .unwrap();
+    assert!(prepared.status.success(), "{prepared:?}");
+    let near = Namespace::new("waiting");
+    near.ip("link set lo up");
+    let mut client = near
+        .run(program)
+        .args([
+            "download",
+            "film.torrent",
+            "--dir",
+            "to",
+            "--config",
+            "config.toml",
+        ])
+        .args(["--state", "state", "--bind", "vpn0", "--port", "0"])
+        .current_dir(home.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map(Client)
+        .unwrap();
+    let mut lines = BufReader::new(client.0.stderr.take().unwrap()).lines();
+    let mut next_line = || lines.next().unwrap().unwrap();
+    let expect = |line: String, part: &str| assert!(line.contains(part), "{line}");
+    expect(
+        next_line(),
+        "vpn0 does not exist, so nothing is sent; bring it up or change network.bind. Waiting until",
+    );
+    near.ip("link add vpn0 type veth peer name other0");
+    near.ip("link set other0 up");
+    near.ip("link set vpn0 up");
+    // It looks now and then, so it may have seen the interface before that was up.
+    let mut line = next_line();
+    if line.contains("vpn0 is down") {
+        line = next_line();
+    }
+    expect(line, "can be used again");
+    near.ip("link set vpn0 down");
+    expect(next_line(), "vpn0 is down, so nothing is sent");
+    near.ip("link set vpn0 up");
+    expect(next_line(), "can be used again");
+    let id = Pid::from_raw(i32::try_from(client.0.id()).unwrap()).unwrap();
+    kill_process(id, Signal::INT).unwrap();
+    expect(next_line(), "stopped before everything was there");
+    assert_eq!(client.0.wait().unwrap().code(), Some(1));
+}
+
+/// A client; it ends with the value.
+struct Client(Child);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Not a test of its own: tells each peer that connects by which address it came.

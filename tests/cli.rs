@@ -236,7 +236,10 @@ fn failures_are_one_sentence_and_status_1() {
             &["create", "holiday", "-o", "absent/x.torrent"],
             "there is no folder absent; make it",
         ),
-        (&["show", "picture.torrent"], "this is a PNG image, not a .torrent"),
+        (
+            &["show", "picture.torrent"],
+            "this is a PNG image, not a .torrent",
+        ),
         (
             &["seed", "holiday.torrent", "--dir", ".", "--config", "bad.toml"],
             "bad.toml, line 2: `port = 70000`",
@@ -260,7 +263,10 @@ fn wrong_usage_is_status_2() {
         (&["explode"], "Usage:"),
         (&["show"], "Usage:"),
         (&["verify", "x.torrent"], "Usage:"),
-        (&["show", "x.torrent", "--log-level", "loud"], "[possible values: off, "),
+        (
+            &["show", "x.torrent", "--log-level", "loud"],
+            "[possible values: off, ",
+        ),
         (
             &["create", ".", "--piece-length", "1000"],
             "use a power of two, 16384 to 268435456",
@@ -277,7 +283,10 @@ fn wrong_usage_is_status_2() {
             &["create", ".", "--tracker", "http://a.example/announce a.example"],
             "\"a.example\" is not a URL of a tracker",
         ),
-        (&["create", ".", "--tracker", " "], "\" \" is not a URL of a tracker"),
+        (
+            &["create", ".", "--tracker", " "],
+            "\" \" is not a URL of a tracker",
+        ),
         (
             &["create", ".", "--web-seed", "udp://a.example"],
             "\"udp://a.example\" is not a URL of a web seed",
@@ -310,7 +319,17 @@ fn a_torrent_without_a_tracker_is_pointed_out_once() {
     fs::write(home.path().join("film"), "x").unwrap();
     for (args, notes) in [
         (&["create", "film"][..], 1),
-        (&["create", "film", "-o", "b.torrent", "--tracker", "udp://a.example:1"], 0),
+        (
+            &[
+                "create",
+                "film",
+                "-o",
+                "b.torrent",
+                "--tracker",
+                "udp://a.example:1",
+            ],
+            0,
+        ),
     ] {
         let output = home.run(args);
         assert!(output.status.success(), "{output:?}");

@@ -6,9 +6,12 @@
 )]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -164,6 +167,122 @@ fn a_download_that_is_stopped_says_so_and_ends_with_1() {
     let error = String::from_utf8(output.stderr).unwrap();
     assert!(error.contains("stopped before everything was there"), "{error}");
     assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+/// A tracker that answers the first announce and none after it.
+fn tracker_that_falls_silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/announce", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let mut asked = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut line = String::new();
+            while stream.read_line(&mut line).is_ok_and(|read| read > 2) {}
+            if asked.is_empty() {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 27\r\nConnection: close\r\n\r\n\
+                               d8:intervali1800e5:peers0:e";
+                stream.get_mut().write_all(answer).unwrap();
+            }
+            // Kept open: an end would be an answer.
+            asked.push(stream);
+        }
+    });
+    url
+}
+
+#[test]
+fn a_stop_that_waits_for_trackers_says_so_and_a_second_one_does_not_wait() {
+    let scene = Scene::new();
+    let url = tracker_that_falls_silent();
+    let created = scene
+        .command(&["create", "data/film", "-o", "tracked.torrent", "--tracker", &url])
+        .output()
+        .unwrap();
+    assert!(created.status.success(), "{created:?}");
+    let seed = ["seed", "tracked.torrent", "--dir", "data", "--state", "state"];
+    let mut running = scene.start(&seed);
+    running.line_with("seeding film");
+    // Only a tracker that knows us is told that we go.
+    let mut log = String::new();
+    while !log.contains("answered") {
+        thread::sleep(Duration::from_millis(20));
+        log = fs::read_to_string(scene.path("state/dtorrent.log")).unwrap_or_default();
+    }
+    running.signal(Signal::INT);
+    let stderr = running.child.as_mut().unwrap().stderr.take().unwrap();
+    let mut line = String::new();
+    BufReader::new(stderr).read_line(&mut line).unwrap();
+    assert!(
+        line.contains("telling the trackers") && line.contains("Ctrl-C again"),
+        "{line}"
+    );
+    running.signal(Signal::INT);
+    assert_eq!(running.wait().status.code(), Some(130));
+
+    // What was verified is known: without a tracker, and with no peer.
+    let output = scene
+        .start(&["download", "film.torrent", "--dir", "data", "--state", "state"])
+        .wait();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn a_torrent_that_cannot_be_used_does_not_stop_the_others() {
+    let scene = Scene::new();
+    fs::write(scene.path("picture.torrent"), b"\x89PNG\r\n\x1a\n").unwrap();
+    fs::write(scene.path("absent"), "x").unwrap();
+    let created = scene.command(&["create", "absent"]).output().unwrap();
+    assert!(created.status.success(), "{created:?}");
+    let torrents = [
+        "picture.torrent",
+        "absent.torrent",
+        "nothing.torrent",
+        "film.torrent",
+    ];
+
+    let args = [&["seed", "--dir", "data"][..], &torrents].concat();
+    let mut seed = scene.start(&args);
+    seed.line_with("seeding film");
+    seed.signal(Signal::TERM);
+    let output = seed.wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    for part in [
+        "a PNG image",
+        "absent is not there",
+        "nothing.torrent",
+        "not every torrent could be served",
+    ] {
+        assert_eq!(
+            error.lines().filter(|line| line.contains(part)).count(),
+            1,
+            "{error}"
+        );
+    }
+
+    let output = scene
+        .command(&["download", "--dir", "data", "picture.torrent", "film.torrent"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("complete: film")
+    );
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.contains("a PNG image") && error.contains("not every torrent could be completed"),
+        "{error}"
+    );
+
+    let output = scene
+        .start(&["download", "picture.torrent", "nothing.torrent"])
+        .wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("none of the torrents can be used"), "{error}");
 }
 
 #[test]

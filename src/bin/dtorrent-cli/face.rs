@@ -12,7 +12,7 @@ use dtorrent::metainfo::Metainfo;
 use dtorrent::size::Count;
 use indicatif::{BinaryBytes, HumanDuration};
 
-use crate::goal::{Goal, News, Purpose};
+use crate::goal::{Goal, News, Purpose, Reminder};
 use crate::output::{complain, printable, say};
 use crate::progress::Progress;
 use crate::tracker_node::TrackerFace;
@@ -23,6 +23,9 @@ pub(crate) struct Face {
     progress: Option<Progress>,
     known: Vec<InfoHash>,
     problem: Option<String>,
+    /// Whether it was told that nothing can be sent.
+    offline: Reminder,
+    was_offline: bool,
     /// Torrents of which it was told that no tracker answers.
     without_tracker: BTreeSet<InfoHash>,
     tracker: TrackerFace,
@@ -37,6 +40,8 @@ impl Face {
             progress,
             known: Vec::new(),
             problem: None,
+            offline: Reminder::default(),
+            was_offline: false,
             without_tracker: BTreeSet::new(),
             tracker: TrackerFace::default(),
         }
@@ -108,12 +113,7 @@ impl Face {
                 });
             }
         }
-        if self.problem != snapshot.network_problem {
-            self.problem.clone_from(&snapshot.network_problem);
-            if let Some(problem) = &self.problem {
-                self.note(|| complain(printable(problem)));
-            }
-        }
+        self.show_network(snapshot);
         let find = |id: &InfoHash| snapshot.torrents.iter().find(|torrent| torrent.info_hash == *id);
         for item in news {
             let mut said = Ok(());
@@ -125,7 +125,11 @@ impl Face {
                 }
                 News::Failed(id, why) | News::Waiting(id, why) => {
                     let name = find(id).map_or_else(|| id.to_string(), |torrent| torrent.name.clone());
-                    self.note(|| complain(format_args!("{}: {}", printable(&name), printable(why))));
+                    let advice = match item {
+                        News::Waiting(..) => " Waiting for that; Ctrl-C stops.",
+                        _ => "",
+                    };
+                    self.note(|| complain(format_args!("{}: {}{advice}", printable(&name), printable(why))));
                 }
             }
             said?;
@@ -143,10 +147,39 @@ impl Face {
             progress.set(
                 done(&ours),
                 ours.iter().map(|torrent| torrent.wanted_length).sum(),
-                summary(&ours),
+                match snapshot.offline {
+                    true => "waiting for the network".into(),
+                    false => summary(&ours),
+                },
             );
         }
         Ok(())
+    }
+
+    /// What keeps peers from reaching us, and us from reaching anybody. The latter is waited for, and told again now and
+    /// then.
+    fn show_network(&mut self, snapshot: &EngineSnapshot) {
+        let is_new = self.problem != snapshot.network_problem;
+        if is_new {
+            self.problem.clone_from(&snapshot.network_problem);
+            self.offline = Reminder::default();
+        }
+        match &self.problem {
+            Some(problem) if snapshot.offline && self.offline.is_due(Instant::now()) => {
+                let problem = printable(problem);
+                self.note(|| {
+                    complain(format_args!(
+                        "{problem}. Waiting until it can be used; Ctrl-C stops."
+                    ));
+                });
+            }
+            Some(problem) if is_new && !snapshot.offline => self.note(|| complain(printable(problem))),
+            Some(_) | None => {}
+        }
+        if self.was_offline && !snapshot.offline {
+            self.note(|| complain("the network can be used again"));
+        }
+        self.was_offline = snapshot.offline;
     }
 
     fn completed(&self, torrent: &TorrentSummary, snapshot: &EngineSnapshot) -> String {
@@ -171,12 +204,15 @@ fn done(torrents: &[&TorrentSummary]) -> u64 {
 
 /// `checking`, or what moves and how long it will take.
 fn summary(torrents: &[&TorrentSummary]) -> String {
-    use TorrentState::{Checking, Queued};
+    use TorrentState::{Checking, Queued, Waiting};
     if torrents.iter().all(|torrent| torrent.state == Checking) {
         return "checking".into();
     }
     if torrents.iter().all(|torrent| torrent.state == Queued) {
         return "waiting for other torrents".into();
+    }
+    if torrents.iter().all(|torrent| torrent.state == Waiting) {
+        return "waiting for room on the disk".into();
     }
     let down = torrents.iter().map(|torrent| torrent.download_rate).sum();
     let up = torrents.iter().map(|torrent| torrent.upload_rate).sum();

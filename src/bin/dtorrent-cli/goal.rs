@@ -11,6 +11,10 @@ use dtorrent::size::Count;
 /// incomplete.
 const SETTLED: Duration = Duration::from_secs(3);
 
+/// How long nothing is said of what is waited for. A disk that is nearly full is tried again much more often, and takes
+/// a few blocks each time.
+const REMIND: Duration = Duration::from_mins(10);
+
 /// What the command is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -29,13 +33,30 @@ enum Standing {
     Busy {
         /// Since when it is seen downloading.
         downloading: Option<Instant>,
-        /// It was told that it waits.
-        waiting: bool,
+        /// Whether it was told that it waits.
+        waiting: Reminder,
     },
     /// Everything is there.
     Complete,
     /// It cannot go on.
     Failed,
+}
+
+/// When it was last told that something is waited for: at once, and again as long as it lasts, but not too often.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Reminder(Option<Instant>);
+
+impl Reminder {
+    /// Whether to tell it now.
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self
+            .0
+            .is_none_or(|told| now.saturating_duration_since(told) >= REMIND);
+        if is_due {
+            self.0 = Some(now);
+        }
+        is_due
+    }
 }
 
 /// What a snapshot changed, in the order of the torrents.
@@ -61,7 +82,7 @@ impl Goal {
         let busy = |id| {
             let standing = Standing::Busy {
                 downloading: None,
-                waiting: false,
+                waiting: Reminder::default(),
             };
             (id, standing)
         };
@@ -86,7 +107,6 @@ impl Goal {
         let Standing::Busy { downloading, waiting } = standing else {
             return None;
         };
-        let waited = std::mem::replace(waiting, torrent.state == TorrentState::Waiting);
         let why = |otherwise: &str| torrent.error.clone().unwrap_or_else(|| otherwise.into());
         match torrent.state {
             TorrentState::Seeding => {
@@ -102,7 +122,8 @@ impl Goal {
             }
             TorrentState::Waiting => {
                 *downloading = None;
-                (!waited).then(|| News::Waiting(torrent.info_hash, why("it waits; the log says for what")))
+                (waiting.is_due(now))
+                    .then(|| News::Waiting(torrent.info_hash, why("it waits; the log says for what")))
             }
             TorrentState::Downloading if self.purpose == Purpose::Serve => {
                 let since = *downloading.get_or_insert(now);
@@ -140,9 +161,10 @@ impl Goal {
                 .torrents
                 .values()
                 .any(|state| matches!(state, Standing::Busy { .. })),
-            Purpose::Serve => self.has_failed(),
             // As long as one of them can be served, or fetched, there is something to do.
-            Purpose::CompleteAndServe => self.torrents.values().all(|state| *state == Standing::Failed),
+            Purpose::Serve | Purpose::CompleteAndServe => {
+                self.torrents.values().all(|state| *state == Standing::Failed)
+            }
         }
     }
 
@@ -221,15 +243,21 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_once_and_waited_for() {
+    fn a_full_disk_is_told_now_and_then_and_waited_for() {
         use TorrentState::{Downloading, Seeding, Waiting};
         let mut goal = Goal::new(Purpose::Complete, [A]);
-        let mut news = |state| goal.on_snapshot(Instant::now(), &shown(&[(A, state)]));
-        assert!(matches!(&news(Waiting)[..], [News::Waiting(A, why)] if why == "no luck"));
-        assert_eq!(news(Waiting), []);
-        assert_eq!(news(Downloading), []);
-        assert!(matches!(&news(Waiting)[..], [News::Waiting(A, _)]), "once more");
-        assert_eq!(news(Seeding), [News::Complete(A)]);
+        let start = Instant::now();
+        let mut news = |minutes, state| {
+            let now = start + Duration::from_mins(minutes);
+            goal.on_snapshot(now, &shown(&[(A, state)]))
+        };
+        assert!(matches!(&news(0, Waiting)[..], [News::Waiting(A, why)] if why == "no luck"));
+        assert_eq!(news(1, Waiting), []);
+        assert_eq!(news(2, Downloading), []);
+        assert_eq!(news(3, Waiting), [], "a few blocks went through");
+        assert!(matches!(&news(11, Waiting)[..], [News::Waiting(A, _)]), "still");
+        assert_eq!(news(20, Waiting), []);
+        assert_eq!(news(30, Seeding), [News::Complete(A)]);
         assert!(goal.is_over() && goal.is_reached());
     }
 
@@ -264,10 +292,12 @@ mod tests {
     #[test]
     fn serving_goes_on_until_nothing_can_be_served() {
         use TorrentState::{Failed, Seeding};
-        let mut goal = Goal::new(Purpose::CompleteAndServe, [A, B]);
-        goal.on_snapshot(Instant::now(), &shown(&[(A, Seeding), (B, Failed)]));
-        assert!(!goal.is_over());
-        assert!(goal.has_failed());
+        for purpose in [Purpose::CompleteAndServe, Purpose::Serve] {
+            let mut goal = Goal::new(purpose, [A, B]);
+            goal.on_snapshot(Instant::now(), &shown(&[(A, Seeding), (B, Failed)]));
+            assert!(!goal.is_over());
+            assert!(goal.has_failed());
+        }
         let mut goal = Goal::new(Purpose::CompleteAndServe, [A]);
         goal.refuse(B);
         assert!(!goal.has_failed(), "none of ours");

@@ -27,6 +27,11 @@ impl StopFlag {
         Ok(Self(asked))
     }
 
+    /// As if the user had asked already: the next signal ends at once.
+    pub(crate) fn arm(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

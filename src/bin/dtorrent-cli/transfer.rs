@@ -34,6 +34,9 @@ use crate::tracker_node::TrackerNodeArgs;
 /// How soon a signal and an edit of the settings are noticed while the engine is silent.
 const TICK: Duration = Duration::from_millis(250);
 
+/// How long the end may take without a word.
+const SILENT_END: Duration = Duration::from_millis(400);
+
 #[derive(Debug, Args)]
 #[command(after_help = DOWNLOAD_EXAMPLES)]
 pub(crate) struct DownloadArgs {
@@ -57,7 +60,8 @@ Examples:
   dtorrent-cli download debian.torrent --dir . --peer 192.0.2.7:6881 --peer seedbox.example:6881
 
 Ends with status 0 when every byte is verified and on disk. Ctrl-C stops cleanly, a second one at once; the same
-command goes on where it was stopped.";
+command goes on where it was stopped. While the disk is full, or what --bind names is missing, it says so and waits. Of
+several torrents one that cannot be had does not stop the others; the status is 1 then.";
 
 #[derive(Debug, Args)]
 #[command(after_help = SEED_EXAMPLES)]
@@ -79,8 +83,8 @@ Examples:
   dtorrent-cli seed film.torrent --dir . --tracker-node
   dtorrent-cli seed film.torrent --dir . --tracker-node=home.example:6969
 
-Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is not served: that is an
-error.";
+Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is not served: that is an error,
+which ends the command when nothing else can be served, and else makes its status 1.";
 
 /// Where data lies and where peers reach us.
 #[derive(Debug, Args)]
@@ -153,10 +157,8 @@ pub(crate) fn download(args: &DownloadArgs, common: &Common) -> Result<()> {
 }
 
 pub(crate) fn seed(args: &SeedArgs, common: &Common) -> Result<()> {
-    let transfer = Transfer::new(Purpose::Serve, &args.torrents, &args.place, common)?;
-    for metainfo in transfer.torrents.values() {
-        check_presence(metainfo, &transfer.config.folders.downloads)?;
-    }
+    let mut transfer = Transfer::new(Purpose::Serve, &args.torrents, &args.place, common)?;
+    transfer.keep_those_present()?;
     transfer.run(&[], args.trust)
 }
 
@@ -203,10 +205,50 @@ fn check_presence(metainfo: &Metainfo, dir: &Path) -> Result<()> {
     Ok(())
 }
 
+/// One of the torrents that were given cannot be used. If it is the only one, that is the end; else the others go on.
+fn refuse(given: usize, error: anyhow::Error, tell: impl FnOnce(String)) -> Result<()> {
+    if given == 1 {
+        return Err(error);
+    }
+    tell(crate::sentence(&error));
+    Ok(())
+}
+
+fn check_any_left(torrents: &BTreeMap<InfoHash, Arc<Metainfo>>) -> Result<()> {
+    match torrents.is_empty() {
+        true => bail!("none of the torrents can be used"),
+        false => Ok(()),
+    }
+}
+
+/// Waits for the engine's end, and says what it waits for if there is time to wonder.
+fn say_if_it_takes_long(event_rx: &Receiver<EngineEvent>, stop: &StopFlag) {
+    let was_told_to_stop = stop.is_set();
+    // Whatever is left to do now, who does not want to wait for it need not.
+    stop.arm();
+    let deadline = Instant::now() + SILENT_END;
+    loop {
+        match event_rx.recv_deadline(deadline) {
+            Ok(EngineEvent::Stopped) | Err(RecvTimeoutError::Disconnected) => return,
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) => break,
+        }
+    }
+    complain(if was_told_to_stop {
+        "stopping: telling the trackers, and writing what is left; Ctrl-C again leaves at once"
+    } else {
+        "ending: telling the trackers, and writing what is left; Ctrl-C leaves at once"
+    });
+}
+
 /// A command under way.
 struct Transfer<'c> {
     purpose: Purpose,
     torrents: BTreeMap<InfoHash, Arc<Metainfo>>,
+    /// How many were given.
+    given: usize,
+    /// One of them cannot be used.
+    refused: bool,
     config: Config,
     watcher: Watcher,
     common: &'c Common,
@@ -215,23 +257,45 @@ struct Transfer<'c> {
 
 impl<'c> Transfer<'c> {
     fn new(purpose: Purpose, files: &[PathBuf], place: &'c Place, common: &'c Common) -> Result<Self> {
-        let torrents = files
-            .iter()
-            .map(|file| {
-                torrent_file::read(file).map(|metainfo| (metainfo.info.info_hash, Arc::new(metainfo)))
-            })
-            .collect::<Result<_>>()?;
+        let mut torrents = BTreeMap::new();
+        let mut refused = false;
+        for file in files {
+            match torrent_file::read(file) {
+                Ok(metainfo) => drop(torrents.insert(metainfo.info.info_hash, Arc::new(metainfo))),
+                Err(error) => {
+                    refuse(files.len(), error, |line| complain(line))?;
+                    refused = true;
+                }
+            }
+        }
+        check_any_left(&torrents)?;
         let (mut config, path) = common.load()?;
         place.override_in(&mut config)?;
         let watcher = Watcher::new(path, Instant::now());
         Ok(Self {
             purpose,
             torrents,
+            given: files.len(),
+            refused,
             config,
             watcher,
             common,
             place,
         })
+    }
+
+    /// Leaves out what cannot be served, for want of its files.
+    fn keep_those_present(&mut self) -> Result<()> {
+        for (id, metainfo) in std::mem::take(&mut self.torrents) {
+            match check_presence(&metainfo, &self.config.folders.downloads) {
+                Ok(()) => drop(self.torrents.insert(id, metainfo)),
+                Err(error) => {
+                    refuse(self.given, error, |line| complain(line))?;
+                    self.refused = true;
+                }
+            }
+        }
+        check_any_left(&self.torrents)
     }
 
     fn run(mut self, peers: &[SocketAddr], trust_data: bool) -> Result<()> {
@@ -247,6 +311,7 @@ impl<'c> Transfer<'c> {
         })?;
         let ended = self.follow(&engine, &event_rx, &stop, &log, peers, trust_data);
         engine.send(EngineCommand::Shutdown);
+        say_if_it_takes_long(&event_rx, &stop);
         engine.join();
         log.stop();
         ended
@@ -270,7 +335,7 @@ impl<'c> Transfer<'c> {
             match event_rx.recv_timeout(TICK) {
                 Ok(EngineEvent::Snapshot(snapshot)) if !admitted => {
                     // The first one: only now it is known what the state folder holds already.
-                    self.admit(engine, &snapshot, peers, trust_data)?;
+                    self.admit(engine, &snapshot, peers, trust_data, &mut goal, &face)?;
                     face.learn(&snapshot);
                     face.show_tracker(&snapshot, &self.torrents)?;
                     admitted = true;
@@ -308,33 +373,24 @@ impl<'c> Transfer<'c> {
 
     /// Puts our torrents on the list, or wakes those that are on it from an earlier run.
     fn admit(
-        &self,
+        &mut self,
         engine: &EngineHandle,
         present: &EngineSnapshot,
         peers: &[SocketAddr],
         trust_data: bool,
+        goal: &mut Goal,
+        face: &Face,
     ) -> Result<()> {
         let folder = &self.config.folders.downloads;
         for (id, metainfo) in &self.torrents {
-            match present.torrents.iter().find(|torrent| torrent.info_hash == *id) {
-                Some(torrent) if self.place.dir.is_some() && torrent.folder != *folder => bail!(
-                    "{} is on the list already, with its data in {}; give that --dir, or another --state",
-                    printable(&torrent.name),
-                    torrent.folder.display(),
-                ),
-                // To fetch everything again is what `download` may do, but not to a disk that is not there.
-                Some(torrent) if torrent.state == TorrentState::Failed && !self.may_begin_anew(torrent) => {
-                    bail!(
-                        "{}: {}",
-                        printable(&torrent.name),
-                        printable(
-                            torrent
-                                .error
-                                .as_deref()
-                                .unwrap_or("it cannot go on; the log says why")
-                        )
-                    )
-                }
+            let known = present.torrents.iter().find(|torrent| torrent.info_hash == *id);
+            if let Some(Err(error)) = known.map(|torrent| self.check_known(torrent)) {
+                refuse(self.given, error, |line| face.note(|| complain(line)))?;
+                self.refused = true;
+                goal.refuse(*id);
+                continue;
+            }
+            match known {
                 Some(_) => {
                     if trust_data {
                         engine.send(EngineCommand::Trust(*id));
@@ -363,9 +419,25 @@ impl<'c> Transfer<'c> {
         Ok(())
     }
 
-    /// Whether a torrent that an earlier run left in a state in which it cannot go on is started all the same.
-    fn may_begin_anew(&self, torrent: &TorrentSummary) -> bool {
-        self.purpose != Purpose::Serve && torrent.folder.exists()
+    /// Whether a torrent that is on the list from an earlier run can be started as it was asked for.
+    fn check_known(&self, torrent: &TorrentSummary) -> Result<()> {
+        let name = printable(&torrent.name);
+        if self.place.dir.is_some() && torrent.folder != self.config.folders.downloads {
+            bail!(
+                "{name} is on the list already, with its data in {}; give that --dir, or another --state",
+                torrent.folder.display(),
+            );
+        }
+        // To fetch everything again is what `download` may do, but not to a disk that is not there.
+        let may_begin_anew = self.purpose != Purpose::Serve && torrent.folder.exists();
+        if torrent.state == TorrentState::Failed && !may_begin_anew {
+            let why = torrent.error.as_deref();
+            bail!(
+                "{name}: {}",
+                printable(why.unwrap_or("it cannot go on; the log says why"))
+            );
+        }
+        Ok(())
     }
 
     /// Takes over an edit of the settings; the command line stays above them.
@@ -393,8 +465,12 @@ impl<'c> Transfer<'c> {
 
     /// How the command ends: each failure was told when it happened, this is the one sentence about it all.
     fn verdict(&self, goal: &Goal) -> Result<()> {
+        let has_failed = self.refused || goal.has_failed();
         match self.purpose {
-            _ if goal.has_failed() => bail!("not every torrent could be completed; the log says more"),
+            Purpose::Serve if has_failed => {
+                bail!("not every torrent could be served; what was wrong is said above")
+            }
+            _ if has_failed => bail!("not every torrent could be completed; what was wrong is said above"),
             Purpose::Serve | Purpose::CompleteAndServe => Ok(()),
             Purpose::Complete if goal.is_reached() => Ok(()),
             Purpose::Complete => {
