@@ -239,6 +239,7 @@ fn why_no_announce(scheme: &str) -> String {
     .unwrap();
     announcer.send(AnnouncerCommand::Start {
         info_hash: InfoHash::new([1; 20]),
+        name: "film".to_owned(),
         tiers: vec![vec![format!("{scheme}://{NAME}/announce")]],
         totals: Arc::new(Totals::default()),
     });

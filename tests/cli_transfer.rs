@@ -143,6 +143,12 @@ fn what_one_seeds_the_other_downloads() {
     assert!(is_whole(&scene.path("new/folder/film")));
     let log = fs::read_to_string(scene.path("leech-state/dtorrent.log")).unwrap();
     assert!(log.contains("is gone: both sides have everything"), "{log}");
+    // Its pieces come in any order, and each counts one more.
+    let pieces = LENGTH.div_ceil(65_536);
+    for number in 1..=pieces {
+        let counted = format!(" verified, {number} of {pieces}\n");
+        assert_eq!(log.matches(&counted).count(), 1, "{counted}: {log}");
+    }
 
     // Again, without a peer: it is all there.
     let output = scene.start(&args[..6]).wait();
@@ -205,7 +211,7 @@ fn a_stop_that_waits_for_trackers_says_so_and_a_second_one_does_not_wait() {
     running.line_with("seeding film");
     // Only a tracker that knows us is told that we go.
     let mut log = String::new();
-    while !log.contains("answered") {
+    while !log.contains(&format!("film: {url} answered the started announce with 0 peers\n")) {
         thread::sleep(Duration::from_millis(20));
         log = fs::read_to_string(scene.path("state/dtorrent.log")).unwrap_or_default();
     }

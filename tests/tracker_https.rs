@@ -240,6 +240,7 @@ fn child() {
     totals.wants_peers.store(true, Ordering::Relaxed);
     announcer.send(AnnouncerCommand::Start {
         info_hash: InfoHash::new([1; 20]),
+        name: "film".to_owned(),
         tiers: vec![vec![url]],
         totals: Arc::new(totals),
     });

@@ -120,6 +120,7 @@ impl Client {
         totals.wants_peers.store(true, Ordering::Relaxed);
         let start = AnnouncerCommand::Start {
             info_hash: torrent,
+            name: "film".to_owned(),
             tiers: vec![vec![url.to_owned()]],
             totals,
         };

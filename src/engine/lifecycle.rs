@@ -81,6 +81,7 @@ impl Engine {
             entry.totals.wants_peers.store(true, Ordering::Relaxed);
             self.announcer.send(AnnouncerCommand::Start {
                 info_hash: id,
+                name: entry.name().to_owned(),
                 tiers: entry.metainfo.tiers.clone(),
                 totals: Arc::clone(&entry.totals),
             });

@@ -394,14 +394,9 @@ impl Downloader {
                     .send(GreeterCommand::Dial { info_hash, addr });
             }
             Action::Disk(task) => self.submit(task),
-            Action::PieceDone(piece) => {
-                let have = self.torrent.have();
-                log::info!(
-                    "{}: piece {piece} is complete, {} of {}",
-                    self.name(),
-                    have.count(),
-                    have.len()
-                );
+            Action::PieceDone { piece, have } => {
+                let pieces = self.torrent.have().len();
+                log::info!("{}: piece {piece} verified, {have} of {pieces}", self.name());
                 self.completed.push(piece);
                 self.connections
                     .values()

@@ -94,7 +94,12 @@ pub enum Action {
     /// Give this to the disk threads.
     Disk(DiskTask),
     /// The piece is verified and on disk: every peer shall hear of it.
-    PieceDone(PieceIndex),
+    PieceDone {
+        /// Which.
+        piece: PieceIndex,
+        /// How many there are now.
+        have: u32,
+    },
     /// The check of the data has ended.
     Checked,
     /// All that is wanted has become verified by a download or a check of this run.

@@ -303,7 +303,8 @@ impl Torrent {
         self.picker.verified(piece);
         self.tally.pieces_received += 1;
         if self.have.insert(piece) {
-            self.actions.push(Action::PieceDone(piece));
+            let have = self.have.count();
+            self.actions.push(Action::PieceDone { piece, have });
         }
         self.interest_is_stale = true;
         for guilty in self.blame.verified(piece, &digests.unwrap_or_default()) {

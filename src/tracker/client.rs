@@ -124,6 +124,8 @@ pub enum AnnouncerCommand {
     Start {
         /// The torrent.
         info_hash: InfoHash,
+        /// How it is called in the log.
+        name: String,
         /// Its trackers by tier.
         tiers: Vec<Vec<String>>,
         /// Shared counters.

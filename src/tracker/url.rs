@@ -80,6 +80,35 @@ impl TrackerUrl {
     }
 }
 
+/// A tracker's URL as people recognise it, for logs, of a kind too that we cannot ask. Where a passkey may be, there is
+/// an ellipsis: of the path only the words remain that trackers end it with, of the query nothing, and no user name.
+pub fn shown(url: &str) -> String {
+    const WORDS: [&str; 3] = ["announce", "announce.php", "scrape"];
+    let uri: Option<Uri> = url.parse().ok();
+    let Some((uri, host)) = uri.as_ref().and_then(|uri| Some((uri, uri.host()?))) else {
+        return "what is no URL".to_owned();
+    };
+    let scheme = uri
+        .scheme_str()
+        .map_or(String::new(), |scheme| format!("{scheme}://"));
+    let mut shown = scheme + host;
+    if let Some(port) = uri.port_u16() {
+        shown.push_str(&format!(":{port}"));
+    }
+    for part in uri.path().split('/').filter(|part| !part.is_empty()) {
+        let is_word = WORDS.contains(&part);
+        match is_word {
+            true => shown.push_str(&format!("/{part}")),
+            false if shown.ends_with("/…") => {}
+            false => shown.push_str("/…"),
+        }
+    }
+    if uri.query().is_some() {
+        shown.push_str("?…");
+    }
+    shown
+}
+
 impl fmt::Display for TrackerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.origin)
@@ -114,6 +143,33 @@ mod tests {
             "http:///x",
         ] {
             assert_eq!(origin(text), Err(UrlError::Invalid), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_has_no_secrets() {
+        for (url, expected) in [
+            ("http://t.example:80/announce", "http://t.example:80/announce"),
+            ("udp://[::1]:6969", "udp://[::1]:6969"),
+            ("udp://t.example:6969/", "udp://t.example:6969"),
+            (
+                "https://t.example/announce.php?passkey=SECRET",
+                "https://t.example/announce.php?…",
+            ),
+            ("http://t.example/SECRET/announce", "http://t.example/…/announce"),
+            (
+                "http://t.example/a/SECRET/announce",
+                "http://t.example/…/announce",
+            ),
+            ("http://t.example/announce/SECRET", "http://t.example/announce/…"),
+            (
+                "https://me:SECRET@t.example/announce",
+                "https://t.example/announce",
+            ),
+            ("wss://t.example/SECRET", "wss://t.example/…"),
+            ("no url SECRET", "what is no URL"),
+        ] {
+            assert_eq!(shown(url), expected);
         }
     }
 

@@ -99,6 +99,7 @@ pub(super) struct World {
     /// Credits that somebody else holds.
     pub(super) foreign_credits: usize,
     /// What the machine did, for the story to look at.
+    pub(super) have_told: u32,
     pub(super) pieces_done: Vec<PieceIndex>,
     pub(super) finished: usize,
     pub(super) checked: usize,
@@ -157,6 +158,7 @@ impl World {
             pool: BlockPool::new(64),
             steps: 0,
             foreign_credits: 0,
+            have_told: 0,
             pieces_done: Vec::new(),
             finished: 0,
             checked: 0,
@@ -378,8 +380,10 @@ impl World {
             }
             Action::Dial(addr) => self.dials.push(addr),
             Action::Disk(task) => self.disk.queue.push_back(task),
-            Action::PieceDone(piece) => {
+            Action::PieceDone { piece, have } => {
                 assert!(self.is_right(piece), "piece {piece} counts and is wrong");
+                assert!(have > self.have_told, "each piece that is told counts one more");
+                self.have_told = have;
                 self.pieces_done.push(piece);
             }
             Action::Checked => self.checked += 1,

@@ -12,13 +12,14 @@ use super::sessions::{Session, Sessions};
 use super::workers::{Job, JobKind, Outcome, Report, Workers};
 use super::{AnnouncerCommand, AnnouncerEvent, AnnouncerSetup, Limits, Totals};
 use crate::id::{InfoHash, PeerId};
+use crate::size::Count;
 use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, Event, ScrapeCounts};
 use crate::tracker::datagrams::Datagrams;
 use crate::tracker::fetch::Fetcher;
 use crate::tracker::http;
 use crate::tracker::queue::{Place, Queue};
 use crate::tracker::tiers::{Action, Tiers, TrackerKey};
-use crate::tracker::url::{TrackerUrl, Transport};
+use crate::tracker::url::{TrackerUrl, Transport, shown};
 
 /// How many peers we ask for while we want some.
 const NUM_WANT: u32 = 200;
@@ -142,9 +143,10 @@ impl Announcer {
             _ if self.deadline.is_some() => {}
             AnnouncerCommand::Start {
                 info_hash,
+                name,
                 tiers,
                 totals,
-            } => self.start(info_hash, tiers, totals),
+            } => self.start(info_hash, name, tiers, totals),
             AnnouncerCommand::Completed(info_hash) => self.with(info_hash, Tiers::complete),
             AnnouncerCommand::AnnounceNow(info_hash) => self.with(info_hash, Tiers::announce_now),
             AnnouncerCommand::Stop(info_hash) => self.stop(info_hash),
@@ -168,12 +170,13 @@ impl Announcer {
         self.tell_status(number);
     }
 
-    fn start(&mut self, info_hash: InfoHash, tiers: Vec<Vec<String>>, totals: Arc<Totals>) {
+    fn start(&mut self, info_hash: InfoHash, name: String, tiers: Vec<Vec<String>>, totals: Arc<Totals>) {
         self.stop(info_hash);
         let number = self.new_number();
         let tiers = Tiers::new(tiers, Instant::now(), &mut self.rng);
         let session = Session {
             info_hash,
+            name,
             tiers,
             totals,
             stopping: false,
@@ -339,11 +342,7 @@ impl Announcer {
                     return;
                 };
                 let url = session.tiers.url(ticket.tracker).unwrap_or_default();
-                log::debug!(
-                    "{}: scrape of {} failed: {reason}",
-                    session.info_hash,
-                    origin(url)
-                );
+                log::debug!("{}: scrape of {} failed: {reason}", session.name, shown(url));
             }
         }
     }
@@ -403,22 +402,22 @@ fn push(queue: &mut Queue<Ticket>, number: u64, session: &Session, action: &Acti
     queue.push(place, ticket);
 }
 
-/// What may stand in a log of a tracker's URL.
+/// The host that is asked: requests to one of them wait for each other.
 fn origin(url: &str) -> String {
     TrackerUrl::parse(url).map_or_else(|_| "an unusable tracker URL".to_owned(), |url| url.origin)
 }
 
 fn log_announce(session: &Session, ticket: &Ticket, result: &Result<AnnounceResponse, String>) {
-    let torrent = session.info_hash;
-    let tracker = origin(session.tiers.url(ticket.tracker).unwrap_or_default());
+    let torrent = &session.name;
+    let tracker = shown(session.tiers.url(ticket.tracker).unwrap_or_default());
     let event = match ticket.what {
         What::Announce(Some(event)) => event.as_str(),
         What::Announce(None) | What::Scrape => "regular",
     };
     match result {
         Ok(response) => {
-            let peers = response.peers.len();
-            log::info!("{torrent}: {tracker} answered the {event} announce with {peers} peers");
+            let peers = Count(response.peers.len() as u64, "peer");
+            log::info!("{torrent}: {tracker} answered the {event} announce with {peers}");
             if let Some(warning) = &response.warning {
                 log::warn!("{torrent}: {tracker} warns: {warning}");
             }

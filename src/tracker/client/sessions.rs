@@ -13,6 +13,8 @@ use crate::tracker::tiers::Tiers;
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) info_hash: InfoHash,
+    /// How the torrent is called in the log.
+    pub(super) name: String,
     pub(super) tiers: Tiers,
     pub(super) totals: Arc<Totals>,
     pub(super) stopping: bool,

@@ -71,6 +71,7 @@ impl Announcing {
         let urls = |tier: &&[&str]| tier.iter().map(|url| (*url).to_owned()).collect();
         self.send(AnnouncerCommand::Start {
             info_hash,
+            name: "film".to_owned(),
             tiers: tiers.iter().map(urls).collect(),
             totals: Arc::clone(totals),
         });
