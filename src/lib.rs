@@ -14,6 +14,7 @@ pub mod config;
 pub mod geometry;
 pub mod id;
 pub mod metainfo;
+pub mod sentence;
 pub mod size;
 pub mod wire;
 

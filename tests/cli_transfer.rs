@@ -211,7 +211,9 @@ fn a_stop_that_waits_for_trackers_says_so_and_a_second_one_does_not_wait() {
     running.line_with("seeding film");
     // Only a tracker that knows us is told that we go.
     let mut log = String::new();
-    while !log.contains(&format!("film: {url} answered the started announce with 0 peers\n")) {
+    while !log.contains(&format!(
+        "film: {url} answered the started announce with 0 peers\n"
+    )) {
         thread::sleep(Duration::from_millis(20));
         log = fs::read_to_string(scene.path("state/dtorrent.log")).unwrap_or_default();
     }

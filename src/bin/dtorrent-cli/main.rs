@@ -20,6 +20,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use dtorrent::sentence::sentence;
 
 use settings::Common;
 
@@ -73,23 +74,10 @@ fn main() -> ExitCode {
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // If stderr is closed too, the status has to do.
-            let _ = writeln!(io::stderr(), "dtorrent-cli: {}", sentence(&error));
+            let _ = writeln!(io::stderr(), "dtorrent-cli: {}", sentence(error.as_ref()));
             ExitCode::FAILURE
         }
     }
-}
-
-/// The error and its causes, those left out that are part of what was said already: most errors of the
-/// library name their cause.
-fn sentence(error: &anyhow::Error) -> String {
-    let mut sentence = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
-        if !sentence.contains(&cause) {
-            sentence.push_str(": ");
-            sentence.push_str(&cause);
-        }
-    }
-    sentence
 }
 
 #[cfg(test)]
@@ -111,7 +99,10 @@ mod tests {
             source,
         };
         let error = anyhow::Error::new(error).context("nothing was shared");
-        assert_eq!(sentence(&error), "nothing was shared: cannot read a.mkv: no luck");
+        assert_eq!(
+            sentence(error.as_ref()),
+            "nothing was shared: cannot read a.mkv: no luck"
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ use dtorrent::id::InfoHash;
 use dtorrent::logging::Logger;
 use dtorrent::metainfo::Metainfo;
 use dtorrent::net::sockets::SocketFactory;
+use dtorrent::sentence::sentence;
 use dtorrent::size::Count;
 
 use crate::face::Face;
@@ -210,7 +211,7 @@ fn refuse(given: usize, error: anyhow::Error, tell: impl FnOnce(String)) -> Resu
     if given == 1 {
         return Err(error);
     }
-    tell(crate::sentence(&error));
+    tell(sentence(error.as_ref()));
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use dtorrent::sentence::sentence;
 
 /// A BitTorrent tracker, over HTTP and UDP.
 #[derive(Debug, Parser)]
@@ -42,19 +43,22 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match &Args::parse().command {
-        Command::Serve(args) => serve::run(args),
-        Command::Key(args) => key::run(args),
-        Command::Status(args) => status::run(args),
-    };
-    match done {
+    match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // If stderr is closed too, the status has to do.
-            let _ = writeln!(io::stderr(), "dtracker: {error:#}");
+            let _ = writeln!(io::stderr(), "dtracker: {}", sentence(error.as_ref()));
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
+    match &args.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Key(args) => key::run(args),
+        Command::Status(args) => status::run(args),
     }
 }
 
@@ -79,6 +83,22 @@ mod tests {
     #[test]
     fn the_arguments_fit_together() {
         Args::command().debug_assert();
+    }
+
+    #[test]
+    fn causes_are_said_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let [absent, there] = ["absent", "there"].map(|name| folder.path().join(name));
+        std::fs::write(&there, "").unwrap();
+        let [absent, there] = [&absent, &there].map(|path| path.to_str().unwrap());
+        for (args, cause) in [
+            (["serve", "--config", absent].as_slice(), "No such file"),
+            (&["key", there], "File exists"),
+        ] {
+            let args = Args::parse_from(["dtracker"].iter().chain(args));
+            let said = sentence(run(&args).unwrap_err().as_ref());
+            assert_eq!(said.matches(cause).count(), 1, "{said}");
+        }
     }
 
     #[test]
