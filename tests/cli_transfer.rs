@@ -236,6 +236,65 @@ fn a_stop_that_waits_for_trackers_says_so_and_a_second_one_does_not_wait() {
 }
 
 #[test]
+fn a_download_whose_data_is_gone_begins_anew_if_its_folder_is_there() {
+    let scene = Scene::new();
+    let args = ["download", "film.torrent", "--dir", "disk/to", "--state", "state"];
+    fs::create_dir_all(scene.path("disk/to")).unwrap();
+    fs::copy(scene.path("data/film"), scene.path("disk/to/film")).unwrap();
+    let output = scene.command(&args).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+
+    // A disk that is not mounted is not to be filled where it should be.
+    fs::rename(scene.path("disk"), scene.path("unmounted")).unwrap();
+    let output = scene.command(&args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        error.starts_with("dtorrent-cli: film: none of its files is in ") && error.lines().count() == 1,
+        "{error}"
+    );
+    assert!(!scene.path("disk").exists());
+
+    fs::rename(scene.path("unmounted"), scene.path("disk")).unwrap();
+    fs::remove_file(scene.path("disk/to/film")).unwrap();
+    let mut seed = scene.start(&["seed", "film.torrent", "--dir", "data", "--state", "seed-state"]);
+    let ready = seed.line_with("seeding film");
+    let peer = ready.rsplit_once(" on ").unwrap().1;
+    let output = scene
+        .command(&[&args[..], &["--peer", peer]].concat())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(is_whole(&scene.path("disk/to/film")));
+}
+
+#[test]
+fn trackers_that_take_no_announce_are_pointed_out() {
+    let scene = Scene::new();
+    // A port at which nobody listens any more.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{closed}/SECRET/announce");
+    let created = scene
+        .command(&["create", "data/film", "-o", "tracked.torrent", "--tracker", &url])
+        .output()
+        .unwrap();
+    assert!(created.status.success(), "{created:?}");
+    let mut download = scene.start(&["download", "tracked.torrent", "--dir", "empty"]);
+    let stderr = download.child.as_mut().unwrap().stderr.take().unwrap();
+    let mut line = String::new();
+    BufReader::new(stderr).read_line(&mut line).unwrap();
+    let expected =
+        format!("dtorrent-cli: film: no tracker takes its announces, asking again (http://{closed}: ");
+    assert!(line.starts_with(&expected) && !line.contains("SECRET"), "{line}");
+    download.signal(Signal::INT);
+    let output = download.wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let log = fs::read_to_string(scene.path("logs/dtorrent.log")).unwrap();
+    let failed = format!("film: started announce to http://{closed}/…/announce failed: ");
+    assert!(log.contains(&failed) && !log.contains("SECRET"), "{log}");
+}
+
+#[test]
 fn a_torrent_that_cannot_be_used_does_not_stop_the_others() {
     let scene = Scene::new();
     fs::write(scene.path("picture.torrent"), b"\x89PNG\r\n\x1a\n").unwrap();

@@ -45,6 +45,28 @@ fn a_check_that_was_cut_short_is_ended_in_the_next_run() {
 }
 
 #[test]
+fn data_that_is_trusted_counts_unread_until_it_is_checked() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::file("film", 4 * PIECE);
+    let id = torrent.id();
+    // Of the right length, so that nothing but reading it would tell.
+    let wrong = Torrent::file("gilm", 4 * PIECE);
+    wrong.write_to(&home.path().join("data"));
+    fs::rename(home.path().join("data/gilm"), home.path().join("data/film")).unwrap();
+    let mut client = Client::start(home.path());
+    client.add(&torrent.metainfo, &[]);
+    client.wait_state(id, TorrentState::Downloading);
+    client.send(EngineCommand::Trust(id));
+    let trusted = client.wait_state(id, TorrentState::Seeding);
+    assert_eq!(trusted.wanted_done, trusted.total_length);
+    let mut client = client.restart();
+    client.wait_state(id, TorrentState::Seeding);
+    client.send(EngineCommand::Recheck(id));
+    let checked = client.wait_state(id, TorrentState::Downloading);
+    assert_eq!(checked.wanted_done, 0);
+}
+
+#[test]
 fn a_folder_that_is_not_there_stops_the_torrent_and_not_the_others() {
     let home = tempdir().unwrap();
     let (gone, there) = (Torrent::file("gone", 4 * PIECE), Torrent::file("there", PIECE));

@@ -3,12 +3,13 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::thread;
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, unbounded};
 use dtorrent::engine::api::{EngineCommand, TorrentState};
 use tempfile::tempdir;
 
-use crate::client::{Client, PIECE, Torrent};
+use crate::client::{Client, PATIENCE, PIECE, Torrent};
 
 /// An HTTP tracker that knows nobody; gives its URL and the requests that it gets.
 fn tracker() -> (String, Receiver<String>) {
@@ -106,4 +107,53 @@ fn a_tracker_that_does_not_answer_does_not_hold_up_the_end() {
     client.stop();
     let mut client = Client::start_with(client.config.clone(), home.path(), None);
     client.wait_state(torrent.id(), TorrentState::Downloading);
+}
+
+#[test]
+fn trackers_that_are_added_are_announced_to_and_kept() {
+    let home = tempdir().unwrap();
+    let (url, requests) = tracker();
+    let torrent = Torrent::file("film", 4 * PIECE);
+    let id = torrent.id();
+    let mut client = Client::start(home.path());
+    client.seed(&torrent);
+    assert!(client.details(id).trackers.is_empty());
+    let add = || EngineCommand::AddTrackers {
+        info_hash: id,
+        tiers: vec![vec![url.clone()]],
+    };
+    client.send(add());
+    let first = requests.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        first.contains("event=started") && first.contains("left=0"),
+        "{first}"
+    );
+    // The engine hears of its trackers from the announcer, a moment later.
+    let urls = |client: &mut Client| -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let details = client.details(id);
+            if !details.trackers.is_empty() || Instant::now() > deadline {
+                return details
+                    .trackers
+                    .iter()
+                    .map(|tracker| tracker.url.clone())
+                    .collect();
+            }
+        }
+    };
+    assert_eq!(urls(&mut client), [url.clone()]);
+
+    // What it has already makes no difference.
+    client.send(add());
+    assert_eq!(urls(&mut client), [url.clone()]);
+    client.stop();
+    let events = told(&requests);
+    assert!(!events.iter().any(|(event, _)| event == "started"), "{events:?}");
+
+    let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    client.wait_state(id, TorrentState::Seeding);
+    assert_eq!(urls(&mut client), [url]);
+    let again = requests.recv_timeout(PATIENCE).unwrap();
+    assert!(again.contains("event=started"), "{again}");
 }
