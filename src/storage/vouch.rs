@@ -50,21 +50,25 @@ impl Storage {
     /// Size and time of each file, `None` for one that does not exist or cannot be looked at: what seals a
     /// record at a clean stop, after the last [`Storage::sync`].
     pub fn stamps(&self) -> Vec<Option<FileStamp>> {
+        self.look().collect()
+    }
+
+    /// Whether any file of the torrent that has bytes exists: if not, there is nothing to check. Looks no further than
+    /// the first one.
+    pub fn has_data(&self) -> bool {
+        self.look().flatten().any(|stamp| stamp.size > 0)
+    }
+
+    fn look(&self) -> impl Iterator<Item = Option<FileStamp>> {
         let folder = self.folder().ok();
-        let stamp = |file: &super::layout::LaidFile| {
+        self.layout.files().iter().map(move |file| {
             let found = folder.as_ref()?.metadata(&file.path).ok()?;
             found.is_file().then(|| FileStamp {
                 size: found.len(),
                 mtime: found.mtime(),
                 mtime_nsec: found.mtime_nsec(),
             })
-        };
-        self.layout.files().iter().map(stamp).collect()
-    }
-
-    /// Whether any file of the torrent that has bytes exists: if not, there is nothing to check.
-    pub fn has_data(&self) -> bool {
-        self.stamps().iter().flatten().any(|stamp| stamp.size > 0)
+        })
     }
 
     /// The pieces of a file for which a record does not vouch.
