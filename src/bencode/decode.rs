@@ -1,6 +1,7 @@
 //! One checking pass over untrusted bytes.
 
 use super::Value;
+use crate::size::Count;
 
 /// How many lists and dictionaries may lie inside each other. A `file tree` (BEP 52) nests once for each
 /// folder; nothing else comes near.
@@ -36,7 +37,7 @@ pub enum DecodeError {
         offset: usize,
     },
     /// A string is longer than what is left of the input.
-    #[error("a string of {length} bytes at byte {offset} runs past the end of the data")]
+    #[error("a string of {} at byte {offset} runs past the end of the data", Count(*length as u64, "byte"))]
     StringPastEnd {
         /// Where its length stands.
         offset: usize,

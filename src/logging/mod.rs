@@ -19,6 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use time::{OffsetDateTime, UtcOffset};
 
 use crate::config::LogConfig;
+use crate::size::Count;
 use line::{LineAssembler, NOTICE_TIME, VisibleLog};
 use rotate::RotatingFile;
 
@@ -207,7 +208,10 @@ impl Writer {
 /// The line that stands for `lost` others.
 fn lost_notice(lost: u64, now: OffsetDateTime) -> String {
     let time = now.format(NOTICE_TIME).unwrap_or_default();
-    format!("{time} [WARN] logger: {lost} lines are missing here: the log could not take them\n")
+    format!(
+        "{time} [WARN] logger: {} missing here: the log could not take more\n",
+        Count(lost, "line")
+    )
 }
 
 #[cfg(test)]
@@ -243,7 +247,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[..2], ["one", "two"]);
-        assert!(lines[2].ends_with("[WARN] logger: 2 lines are missing here: the log could not take them"));
+        assert!(lines[2].ends_with("[WARN] logger: 2 lines missing here: the log could not take more"));
         assert_eq!(lines.len(), 3);
     }
 
@@ -263,7 +267,7 @@ mod tests {
         writer.write_batch();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("three\n"), "{text}");
-        assert!(text.contains("5 lines are missing"), "{text}");
+        assert!(text.contains("5 lines missing"), "{text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{MAX_COMPONENTS, MAX_FILE_BYTES, MAX_FILES, MAX_PATH_BYTES, MAX_PIECE_LENGTH};
 use crate::bencode::DecodeError;
+use crate::size::Count;
 
 /// What [`super::Metainfo::parse`] refuses. Files are counted from 1, as a person does.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,7 +53,7 @@ pub enum MetainfoError {
     #[error("the piece hashes take {0} bytes, which is not a multiple of 20")]
     PartOfHash(usize),
     /// `pieces` does not fit the lengths.
-    #[error("the torrent has {found} piece hashes, but its files make {expected} pieces")]
+    #[error("the torrent has the hashes of {}, but its files make {expected}", Count(*found as u64, "piece"))]
     PieceCount {
         /// Pieces by the lengths of the files.
         expected: u64,

@@ -6,6 +6,7 @@
 //! allowed: [`parse_header`] looks at the first bytes, and [`Message::decode`] takes the whole payload.
 
 use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
+use crate::size::Count;
 
 /// Bytes of the length in front of each message.
 pub const PREFIX_LENGTH: usize = 4;
@@ -86,7 +87,7 @@ pub enum Message {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// The payload has a length that this message cannot have.
-    #[error("{name} message with {found} bytes of payload, which must be {expected}")]
+    #[error("{name} message with {} of payload, which must be {expected}", bytes(found))]
     Length {
         /// What BEP 3 or BEP 6 calls the message.
         name: &'static str,
@@ -96,7 +97,10 @@ pub enum MessageError {
         found: u32,
     },
     /// The payload is too short to hold what every such message starts with.
-    #[error("{name} message with {found} bytes of payload, which must be at least {least}")]
+    #[error(
+        "{name} message with {} of payload, which must be at least {least}",
+        bytes(found)
+    )]
     TooShort {
         /// What the specification calls the message.
         name: &'static str,
@@ -106,7 +110,10 @@ pub enum MessageError {
         found: u32,
     },
     /// The payload is longer than we read.
-    #[error("{name} message with {found} bytes of payload, which may be at most {most}")]
+    #[error(
+        "{name} message with {} of payload, which may be at most {most}",
+        bytes(found)
+    )]
     TooLong {
         /// What the specification calls the message.
         name: &'static str,
@@ -115,6 +122,10 @@ pub enum MessageError {
         /// What it has.
         found: u32,
     },
+}
+
+fn bytes(number: &u32) -> Count {
+    Count(u64::from(*number), "byte")
 }
 
 /// The longest payloads that a connection reads: what bounds the memory that a peer can make us take.

@@ -61,7 +61,7 @@ fn malformed_torrents_are_refused_with_one_sentence() {
         (
             "too few hashes",
             b"d4:infod6:lengthi99e4:name1:a12:piece lengthi1e6:pieces20:aaaaaaaaaaaaaaaaaaaaee",
-            "1 piece hashes",
+            "the hashes of 1 piece, but its files make 99",
         ),
         (
             "negative length",

@@ -115,15 +115,15 @@ fn malformed_torrents_and_what_the_user_reads() {
         ),
         (
             changed(&[("pieces", Some(vec![0; 40].into()))]),
-            "the torrent has 2 piece hashes, but its files make 3 pieces",
+            "the torrent has the hashes of 2 pieces, but its files make 3",
         ),
         (
             changed(&[("pieces", Some(vec![0; 80].into()))]),
-            "the torrent has 4 piece hashes, but its files make 3 pieces",
+            "the torrent has the hashes of 4 pieces, but its files make 3",
         ),
         (
             changed(&[("length", int(i64::MAX)), ("piece length", int(1))]),
-            "the torrent has 3 piece hashes, but its files make 9223372036854775807 pieces",
+            "the torrent has the hashes of 3 pieces, but its files make 9223372036854775807",
         ),
         (
             changed(&[

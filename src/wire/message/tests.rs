@@ -91,7 +91,7 @@ fn lengths_that_cannot_be_are_refused_before_the_payload_comes() {
     let table: &[(&[u8], &str)] = &[
         (
             b"\0\0\0\x02\0",
-            "choke message with 1 bytes of payload, which must be 0",
+            "choke message with 1 byte of payload, which must be 0",
         ),
         (
             b"\0\0\0\x04\x04",
@@ -119,7 +119,7 @@ fn lengths_that_cannot_be_are_refused_before_the_payload_comes() {
         ),
         (
             b"\0\0\0\x02\x09",
-            "port message with 1 bytes of payload, which must be 2",
+            "port message with 1 byte of payload, which must be 2",
         ),
         (
             b"\0\0\0\x01\x14",
