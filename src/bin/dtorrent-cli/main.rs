@@ -5,6 +5,7 @@
 
 mod create;
 mod face;
+mod given;
 mod goal;
 mod output;
 mod progress;

@@ -1,10 +1,7 @@
 //! `dtorrent-cli download` and `dtorrent-cli seed`: an engine, some torrents, and a wait for the end.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,19 +14,15 @@ use dtorrent::engine::api::{
     AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentState, TorrentSummary,
 };
 use dtorrent::engine::{Engine, EngineHandle, EngineSetup};
-use dtorrent::id::InfoHash;
 use dtorrent::logging::Logger;
-use dtorrent::metainfo::Metainfo;
 use dtorrent::net::sockets::SocketFactory;
-use dtorrent::sentence::sentence;
-use dtorrent::size::Count;
 
 use crate::face::Face;
+use crate::given::Given;
 use crate::goal::{Goal, Purpose};
 use crate::output::{complain, printable};
 use crate::settings::{Common, absolute};
 use crate::stop::StopFlag;
-use crate::torrent_file;
 use crate::tracker_node::TrackerNodeArgs;
 
 /// How soon a signal and an edit of the settings are noticed while the engine is silent.
@@ -159,7 +152,7 @@ pub(crate) fn download(args: &DownloadArgs, common: &Common) -> Result<()> {
 
 pub(crate) fn seed(args: &SeedArgs, common: &Common) -> Result<()> {
     let mut transfer = Transfer::new(Purpose::Serve, &args.torrents, &args.place, common)?;
-    transfer.keep_those_present()?;
+    transfer.given.keep_those_in(&transfer.config.folders.downloads)?;
     transfer.run(&[], args.trust)
 }
 
@@ -173,53 +166,6 @@ fn resolve(peers: &[String], config: &Config) -> Result<Vec<SocketAddr>> {
         found.extend(addrs);
     }
     Ok(found)
-}
-
-/// Looks whether the files are there at their full length, before an engine would create them in a folder
-/// that was only mistyped.
-fn check_presence(metainfo: &Metainfo, dir: &Path) -> Result<()> {
-    for file in metainfo.info.files.iter().filter(|file| !file.padding) {
-        let path = file
-            .path
-            .iter()
-            .fold(dir.to_owned(), |path, component| path.join(component));
-        let found = match fs::metadata(&path) {
-            Ok(found) => found,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(
-                "cannot seed: {} is not there; --dir names the folder in which {} lies",
-                path.display(),
-                printable(&metainfo.info.name)
-            ),
-            Err(error) => {
-                return Err(error).with_context(|| format!("cannot seed: cannot look at {}", path.display()));
-            }
-        };
-        if found.len() < file.length {
-            bail!(
-                "cannot seed: {} has {} of {}; fetch the rest with `dtorrent-cli download`",
-                path.display(),
-                found.len(),
-                Count(file.length, "byte")
-            );
-        }
-    }
-    Ok(())
-}
-
-/// One of the torrents that were given cannot be used. If it is the only one, that is the end; else the others go on.
-fn refuse(given: usize, error: anyhow::Error, tell: impl FnOnce(String)) -> Result<()> {
-    if given == 1 {
-        return Err(error);
-    }
-    tell(sentence(error.as_ref()));
-    Ok(())
-}
-
-fn check_any_left(torrents: &BTreeMap<InfoHash, Arc<Metainfo>>) -> Result<()> {
-    match torrents.is_empty() {
-        true => bail!("none of the torrents can be used"),
-        false => Ok(()),
-    }
 }
 
 /// Waits for the engine's end, and says what it waits for if there is time to wonder.
@@ -245,11 +191,7 @@ fn say_if_it_takes_long(event_rx: &Receiver<EngineEvent>, stop: &StopFlag) {
 /// A command under way.
 struct Transfer<'c> {
     purpose: Purpose,
-    torrents: BTreeMap<InfoHash, Arc<Metainfo>>,
-    /// How many were given.
-    given: usize,
-    /// One of them cannot be used.
-    refused: bool,
+    given: Given,
     config: Config,
     watcher: Watcher,
     common: &'c Common,
@@ -258,45 +200,18 @@ struct Transfer<'c> {
 
 impl<'c> Transfer<'c> {
     fn new(purpose: Purpose, files: &[PathBuf], place: &'c Place, common: &'c Common) -> Result<Self> {
-        let mut torrents = BTreeMap::new();
-        let mut refused = false;
-        for file in files {
-            match torrent_file::read(file) {
-                Ok(metainfo) => drop(torrents.insert(metainfo.info.info_hash, Arc::new(metainfo))),
-                Err(error) => {
-                    refuse(files.len(), error, |line| complain(line))?;
-                    refused = true;
-                }
-            }
-        }
-        check_any_left(&torrents)?;
+        let given = Given::read(files)?;
         let (mut config, path) = common.load()?;
         place.override_in(&mut config)?;
         let watcher = Watcher::new(path, Instant::now());
         Ok(Self {
             purpose,
-            torrents,
-            given: files.len(),
-            refused,
+            given,
             config,
             watcher,
             common,
             place,
         })
-    }
-
-    /// Leaves out what cannot be served, for want of its files.
-    fn keep_those_present(&mut self) -> Result<()> {
-        for (id, metainfo) in std::mem::take(&mut self.torrents) {
-            match check_presence(&metainfo, &self.config.folders.downloads) {
-                Ok(()) => drop(self.torrents.insert(id, metainfo)),
-                Err(error) => {
-                    refuse(self.given, error, |line| complain(line))?;
-                    self.refused = true;
-                }
-            }
-        }
-        check_any_left(&self.torrents)
     }
 
     fn run(mut self, peers: &[SocketAddr], trust_data: bool) -> Result<()> {
@@ -328,7 +243,7 @@ impl<'c> Transfer<'c> {
         peers: &[SocketAddr],
         trust_data: bool,
     ) -> Result<()> {
-        let mut goal = Goal::new(self.purpose, self.torrents.keys().copied());
+        let mut goal = Goal::new(self.purpose, self.given.torrents.keys().copied());
         let mut face = Face::new(self.purpose, self.common.log_level.is_some());
         let mut admitted = false;
         let mut latest: Option<Arc<EngineSnapshot>> = None;
@@ -338,12 +253,12 @@ impl<'c> Transfer<'c> {
                     // The first one: only now it is known what the state folder holds already.
                     self.admit(engine, &snapshot, peers, trust_data, &mut goal, &face)?;
                     face.learn(&snapshot);
-                    face.show_tracker(&snapshot, &self.torrents)?;
+                    face.show_tracker(&snapshot, &self.given.torrents)?;
                     admitted = true;
                     engine.send(EngineCommand::Tell);
                 }
                 Ok(EngineEvent::Snapshot(snapshot)) => {
-                    face.show_tracker(&snapshot, &self.torrents)?;
+                    face.show_tracker(&snapshot, &self.given.torrents)?;
                     face.follow(&snapshot, &mut goal)?;
                     latest = Some(snapshot);
                 }
@@ -383,31 +298,30 @@ impl<'c> Transfer<'c> {
         face: &Face,
     ) -> Result<()> {
         let folder = &self.config.folders.downloads;
-        for (id, metainfo) in &self.torrents {
-            let known = present.torrents.iter().find(|torrent| torrent.info_hash == *id);
+        for (id, metainfo) in self.given.torrents.clone() {
+            let known = present.torrents.iter().find(|torrent| torrent.info_hash == id);
             if let Some(Err(error)) = known.map(|torrent| self.check_known(torrent)) {
-                refuse(self.given, error, |line| face.note(|| complain(line)))?;
-                self.refused = true;
-                goal.refuse(*id);
+                self.given.refuse(error, |line| face.note(|| complain(line)))?;
+                goal.refuse(id);
                 continue;
             }
             match known {
                 Some(_) => {
                     if trust_data {
-                        engine.send(EngineCommand::Trust(*id));
+                        engine.send(EngineCommand::Trust(id));
                     }
                     engine.send(EngineCommand::AddTrackers {
-                        info_hash: *id,
+                        info_hash: id,
                         tiers: metainfo.tiers.clone(),
                     });
-                    engine.send(EngineCommand::Start(*id));
+                    engine.send(EngineCommand::Start(id));
                     engine.send(EngineCommand::AddPeers {
-                        info_hash: *id,
+                        info_hash: id,
                         peers: peers.to_vec(),
                     });
                 }
                 None => engine.send(EngineCommand::Add(Box::new(AddTorrent {
-                    metainfo: Arc::clone(metainfo),
+                    metainfo,
                     folder: Some(folder.clone()),
                     paused: false,
                     sequential: false,
@@ -466,7 +380,7 @@ impl<'c> Transfer<'c> {
 
     /// How the command ends: each failure was told when it happened, this is the one sentence about it all.
     fn verdict(&self, goal: &Goal) -> Result<()> {
-        let has_failed = self.refused || goal.has_failed();
+        let has_failed = self.given.refused || goal.has_failed();
         match self.purpose {
             Purpose::Serve if has_failed => {
                 bail!("not every torrent could be served; what was wrong is said above")
