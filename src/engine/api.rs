@@ -231,6 +231,8 @@ pub struct TorrentSummary {
     pub state: TorrentState,
     /// Why it failed or waits, for a person.
     pub error: Option<String>,
+    /// What a person should know though it goes on: files that were gone, and are fetched again.
+    pub notice: Option<String>,
     /// Which tracker said what, for a person, if each that it has was asked and none answers.
     pub tracker_problem: Option<String>,
     /// Bytes of the whole torrent.

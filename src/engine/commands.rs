@@ -15,7 +15,7 @@ use crate::net::greeter::GreeterCommand;
 use crate::net::limiter::Limiter;
 use crate::size::Count;
 use crate::storage::Storage;
-use crate::storage::layout::Layout;
+use crate::storage::layout::{FileIndex, Layout};
 use crate::storage::resume::ResumeRecord;
 use crate::storage::state_dir::Loaded;
 use crate::torrent::link::TorrentCommand;
@@ -252,6 +252,7 @@ impl Engine {
             let vouched = entry.storage.vouch(&record, &candidates);
             entry.parked.have = vouched.trusted;
             entry.parked.unchecked = vouched.recheck;
+            entry.notice = missing_files(&entry, &vouched.missing);
         } else if entry.storage.has_data() {
             entry.distrust_data();
         }
@@ -264,6 +265,10 @@ impl Engine {
             );
             log::warn!("{}: {message}", entry.name());
             entry.failed = Some(message);
+            entry.notice = None;
+        }
+        if let Some(notice) = &entry.notice {
+            log::warn!("{}: {notice}", entry.name());
         }
         let id = entry.info_hash();
         self.enlist(entry);
@@ -296,6 +301,7 @@ impl Engine {
             folder,
             paused: false,
             failed: None,
+            notice: None,
             active: false,
             thread: Thread::None,
             after_stop: VecDeque::new(),
@@ -371,6 +377,28 @@ impl Engine {
         self.tell(EngineEvent::Configured(config));
         self.queue_is_stale = true;
         self.tell_snapshot();
+    }
+}
+
+/// What is said of wanted files that have gone since the last run: without a word they would seem never to have
+/// been there.
+fn missing_files(entry: &Entry, missing: &[FileIndex]) -> Option<String> {
+    let priority = |file: &FileIndex| entry.parked.priorities.get(file.get()).copied();
+    let wanted = |file: &&FileIndex| priority(file) != Some(Priority::Skip);
+    let wanted: Vec<&FileIndex> = missing.iter().filter(wanted).collect();
+    let folder = entry.folder.display();
+    match wanted[..] {
+        [] => None,
+        [one] => {
+            let name = entry.storage.layout().files()[one.get()].path.display();
+            Some(format!(
+                "{name} was missing from {folder} and is fetched again; skip it to do without"
+            ))
+        }
+        _ => Some(format!(
+            "{} files were missing from {folder} and are fetched again; skip them to do without",
+            wanted.len()
+        )),
     }
 }
 

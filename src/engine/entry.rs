@@ -88,6 +88,8 @@ pub(super) struct Entry {
     pub(super) paused: bool,
     /// Why it cannot run, until the user starts it again.
     pub(super) failed: Option<String>,
+    /// What the user should know until all is there again.
+    pub(super) notice: Option<String>,
     /// It is its turn, by the queue.
     pub(super) active: bool,
     pub(super) thread: Thread,
@@ -295,6 +297,7 @@ impl Entry {
             name: info.name.clone(),
             state: self.state(),
             error: self.error().map(str::to_owned),
+            notice: self.notice.clone().filter(|_| self.has_work()),
             tracker_problem: self.tracker_problem(),
             total_length,
             wanted_length,
@@ -397,6 +400,7 @@ impl Entry {
     pub(super) fn recheck(&mut self) {
         self.distrust_data();
         self.failed = None;
+        self.notice = None;
         self.finish_move();
         self.status.halted = None;
         self.rechecking = !self.parked.unchecked.is_empty();

@@ -15,6 +15,8 @@ pub struct Vouched {
     pub trusted: Bitfield,
     /// Pieces that are to be hashed before they count, in order.
     pub recheck: Vec<PieceIndex>,
+    /// Files that are not there, though the record knows complete pieces in them.
+    pub missing: Vec<FileIndex>,
 }
 
 impl Storage {
@@ -27,11 +29,17 @@ impl Storage {
             return Vouched {
                 trusted: Bitfield::empty(shape.piece_count()),
                 recheck: shape.pieces().collect(),
+                missing: Vec::new(),
             };
         }
         let mut trusted = record.have.clone();
         let mut recheck = Bitfield::empty(shape.piece_count());
+        let mut missing = Vec::new();
         for (index, found) in (0..).map(FileIndex).zip(self.stamps()) {
+            let mut pieces = self.layout.pieces_of_file(index).map(PieceIndex);
+            if found.is_none() && pieces.any(|piece| record.have.has(piece)) {
+                missing.push(index);
+            }
             for piece in self.doubtful(index, found, record) {
                 if trusted.remove(piece) {
                     recheck.insert(piece);
@@ -44,6 +52,7 @@ impl Storage {
         Vouched {
             trusted,
             recheck: recheck.iter().collect(),
+            missing,
         }
     }
 
@@ -159,6 +168,10 @@ mod tests {
         fs::remove_file(folder.path().join("t/a")).unwrap();
         let vouched = storage.vouch(&record, &[]);
         assert!(vouched.trusted.is_empty() && vouched.recheck == pieces(&[0, 1, 2, 3, 4]));
+        assert_eq!(vouched.missing, [FileIndex(0)], "not the one that is too short");
+        record.have = Bitfield::empty(5);
+        record.have.insert(PieceIndex(4));
+        assert_eq!(storage.vouch(&record, &[]).missing, [], "nothing of it was there");
         assert!(storage.has_data());
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use dtorrent::engine::api::{EngineCommand, EngineEvent, RemoveData, TorrentState};
+use dtorrent::engine::api::{EngineCommand, EngineEvent, Priority, RemoveData, TorrentState};
 use tempfile::tempdir;
 
 use crate::client::{Client, PIECE, Torrent};
@@ -176,4 +176,41 @@ fn nothing_is_told_while_nothing_moves() {
     assert!(told.is_empty(), "{told:?}");
     client.send(EngineCommand::Tell);
     client.wait_event(|event| matches!(event, EngineEvent::Snapshot(_)));
+}
+
+#[test]
+fn files_that_have_gone_are_told_of_and_fetched_again() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::folder("films", &[("a", 4 * PIECE), ("b", 4 * PIECE), ("c", 4 * PIECE)]);
+    let mut other = Client::start(&home.path().join("other"));
+    let other_at = other.seed(&torrent);
+    let mut client = Client::start(&home.path().join("client"));
+    client.seed(&torrent);
+    client.stop();
+    fs::remove_file(client.data("films/b")).unwrap();
+    let mut client = client.restart();
+    let one = client.wait_torrent(torrent.id(), "a notice", |torrent| torrent.notice.is_some());
+    let notice = one.notice.unwrap();
+    assert!(notice.starts_with("films/b was missing from "), "{notice}");
+    client.wait_state(torrent.id(), TorrentState::Downloading);
+    client.send(EngineCommand::AddPeers {
+        info_hash: torrent.id(),
+        peers: vec![other_at],
+    });
+    let whole = client.wait_state(torrent.id(), TorrentState::Seeding);
+    assert_eq!(whole.notice, None);
+    assert!(torrent.is_whole_in(&client.data("")));
+
+    // What is not wanted is not fetched, and nobody needs to know.
+    client.send(EngineCommand::SetPriorities {
+        info_hash: torrent.id(),
+        priorities: vec![Priority::Normal, Priority::Normal, Priority::Skip],
+    });
+    client.stop();
+    for name in ["films/b", "films/c"] {
+        fs::remove_file(client.data(name)).unwrap();
+    }
+    let mut client = client.restart();
+    let one = client.wait_torrent(torrent.id(), "a notice", |torrent| torrent.notice.is_some());
+    assert!(one.notice.unwrap().starts_with("films/b was missing from "));
 }

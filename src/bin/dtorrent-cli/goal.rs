@@ -199,6 +199,7 @@ mod tests {
             name: "x".into(),
             state,
             error: matches!(state, TorrentState::Failed | TorrentState::Waiting).then(|| "no luck".into()),
+            notice: None,
             tracker_problem: None,
             total_length: 10,
             wanted_length: 10,
