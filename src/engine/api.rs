@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
+pub use crate::storage::task::CopyProgress;
 pub use crate::tracker::node::status::{Reach, RingMember, RingPlace, TrackerNodeState, TrackerNodeStatus};
 
 /// What a face asks of the engine. Nothing is answered directly: the effect shows in the next snapshot, and
@@ -183,6 +184,10 @@ pub struct EngineSnapshot {
     pub download_rate: u64,
     /// Bytes a second to peers.
     pub upload_rate: u64,
+    /// Limit from peers of all torrents together, in KiB/s; 0: none.
+    pub download_limit_kib: u64,
+    /// Limit to peers of all torrents together, in KiB/s; 0: none.
+    pub upload_limit_kib: u64,
     /// Connections over all torrents.
     pub connections: usize,
     /// Where we listen for peers; empty if we cannot.
@@ -241,12 +246,20 @@ pub struct TorrentSummary {
     pub wanted_length: u64,
     /// Bytes of wanted pieces that are verified and on disk.
     pub wanted_done: u64,
-    /// 0..=1, of the check while checking, else of what is wanted.
+    /// 0..=1, of the check while checking, of the copy while [`Self::copying`], else of what is wanted.
     pub progress: f64,
+    /// How far its move to another file system is.
+    pub copying: Option<CopyProgress>,
     /// Bytes a second from peers.
     pub download_rate: u64,
     /// Bytes a second to peers.
     pub upload_rate: u64,
+    /// Limit from peers of this torrent alone, in KiB/s; 0: none.
+    pub download_limit_kib: u64,
+    /// Limit to peers of this torrent alone, in KiB/s; 0: none.
+    pub upload_limit_kib: u64,
+    /// Whether its pieces are fetched in order.
+    pub sequential: bool,
     /// Bytes of blocks received, over all runs.
     pub downloaded: u64,
     /// Bytes of blocks sent, over all runs.

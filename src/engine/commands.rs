@@ -392,7 +392,7 @@ fn missing_files(entry: &Entry, missing: &[FileIndex]) -> Option<String> {
         [one] => {
             let name = entry.storage.layout().files()[one.get()].path.display();
             Some(format!(
-                "{name} was missing from {folder} and is fetched again; skip it to do without"
+                "“{name}” was missing from {folder} and is fetched again; skip it to do without"
             ))
         }
         _ => Some(format!(

@@ -292,22 +292,29 @@ impl Entry {
         } else {
             wanted_done as f64 / wanted_length as f64
         };
+        let state = self.state();
+        let copying = self.storage.copy_progress();
         TorrentSummary {
             info_hash: info.info_hash,
             name: info.name.clone(),
-            state: self.state(),
+            state,
             error: self.error().map(str::to_owned),
             notice: self.notice.clone().filter(|_| self.has_work()),
             tracker_problem: self.tracker_problem(),
             total_length,
             wanted_length,
             wanted_done,
-            progress: match self.state() {
-                TorrentState::Checking => self.status.checking.unwrap_or(0.0),
+            progress: match (state, copying) {
+                (TorrentState::Checking, _) => self.status.checking.unwrap_or(0.0),
+                (_, Some(copying)) => copying.copied as f64 / copying.total as f64,
                 _ => done,
             },
+            copying,
             download_rate: self.status.download_rate,
             upload_rate: self.status.upload_rate,
+            download_limit_kib: self.limits.download_kib,
+            upload_limit_kib: self.limits.upload_kib,
+            sequential: self.parked.sequential,
             downloaded: self.downloaded(),
             uploaded: self.uploaded(),
             eta: self.eta(),

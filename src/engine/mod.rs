@@ -213,6 +213,8 @@ impl Engine {
         let snapshot = EngineSnapshot {
             download_rate: torrents.iter().map(|torrent| torrent.download_rate).sum(),
             upload_rate: torrents.iter().map(|torrent| torrent.upload_rate).sum(),
+            download_limit_kib: self.config.transfer.download_limit_kib,
+            upload_limit_kib: self.config.transfer.upload_limit_kib,
             connections: torrents.iter().map(|torrent| torrent.peers).sum(),
             torrents,
             listening: self.listening.clone(),

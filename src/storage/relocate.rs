@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use super::below::{Access, Folder};
 use super::move_note::{MoveNote, Noted, Phase};
 use super::prepare::free_space;
+use super::store::Copying;
 use super::{Storage, StorageError};
 use crate::bitfield::Bitfield;
 use crate::size::Count;
@@ -60,8 +61,9 @@ impl Storage {
         }
         let copied = self
             .note(Phase::Copying, &from, to)
-            .and_then(|()| copy_all(&names, &old, &new, to, interrupt))
+            .and_then(|()| copy_all(&names, &old, &new, to, (&self.copying, interrupt)))
             .and_then(|()| self.note(Phase::Copied, &from, to));
+        self.copying.begin(0);
         if let Err(error) = copied {
             take_copies_back(&names, &old, &new);
             self.clear_note();
@@ -262,20 +264,17 @@ fn same_folder(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Copies everything and syncs it. What was copied before a failure is left.
+/// Copies everything and syncs it, and tells the [`Copying`] of it. What was copied before a failure is left.
 fn copy_all(
     names: &[&Path],
     old: &Folder,
     new: &Folder,
     to: &Path,
-    interrupt: &AtomicBool,
+    watchers: (&Copying, &AtomicBool),
 ) -> Result<(), StorageError> {
     let free = free_space(to)?;
-    let needed = names
-        .iter()
-        .filter_map(|name| old.metadata(name).ok())
-        .map(|found| std::os::unix::fs::MetadataExt::blocks(&found) * 512)
-        .sum();
+    let found: Vec<_> = names.iter().filter_map(|name| old.metadata(name).ok()).collect();
+    let needed = found.iter().map(|found| found.blocks() * 512).sum();
     if needed > free {
         return Err(StorageError::NoSpace {
             path: to.to_owned(),
@@ -283,6 +282,7 @@ fn copy_all(
             free,
         });
     }
+    watchers.0.begin(found.iter().map(|found| found.len()).sum());
     names.iter().try_for_each(|name| {
         let source = old
             .file(name, Access::Read)
@@ -291,7 +291,7 @@ fn copy_all(
             .make_parents(name)
             .and_then(|()| new.file(name, Access::CreateNew))
             .map_err(|error| StorageError::new("create", &new.full(name), error))?;
-        let finished = copy_data(&source, &target, interrupt)
+        let finished = copy_data(&source, &target, watchers)
             .and_then(|finished| new.sync_parents(name).map(|()| finished))
             .map_err(|error| StorageError::new("copy to", &new.full(name), error))?;
         let interrupted = || StorageError::Interrupted { path: to.to_owned() };
@@ -341,11 +341,16 @@ fn is_there(folder: &Folder, name: &Path) -> bool {
 }
 
 /// Copies what a file holds, its holes as holes, and syncs it. `false`: interrupted.
-fn copy_data(source: &File, target: &File, interrupt: &AtomicBool) -> io::Result<bool> {
+fn copy_data(
+    source: &File,
+    target: &File,
+    (copying, interrupt): (&Copying, &AtomicBool),
+) -> io::Result<bool> {
     let length = source.metadata()?.len();
     target.set_len(length)?;
     let mut buffer = vec![0; COPY_CHUNK];
     let mut at = 0;
+    let mut told = 0;
     while at < length {
         at = match rustix::fs::seek(source, SeekFrom::Data(at)) {
             Ok(data) => data,
@@ -363,9 +368,13 @@ fn copy_data(source: &File, target: &File, interrupt: &AtomicBool) -> io::Result
             source.read_exact_at(chunk, at)?;
             target.write_all_at(chunk, at)?;
             at += chunk.len() as u64;
+            // A hole before it took no time, and counts with it.
+            copying.advance(at - told);
+            told = at;
         }
     }
     target.sync_all()?;
+    copying.advance(length - told);
     Ok(true)
 }
 

@@ -6,6 +6,7 @@ use tempfile::tempdir;
 use super::*;
 use crate::geometry::PieceIndex;
 use crate::storage::fixture::{Tmpfs, Torrent};
+use crate::storage::task::CopyProgress;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
 
@@ -67,6 +68,7 @@ fn a_move_across_file_systems_copies_and_then_removes() {
     let old = folder.path().join("old");
     let (torrent, storage) = filled(&old);
     storage.move_to(&disk.path(), &GO_ON).unwrap();
+    assert_eq!(storage.copy_progress(), None, "it is over");
     assert!(tree(&old).is_empty(), "{:?}", tree(&old));
     torrent.assert_readable(&storage);
     assert!(disk.path().join("t/none").is_file());
@@ -89,6 +91,28 @@ fn holes_are_copied_as_holes() {
     storage.read(last, 0, &mut found).unwrap();
     assert_eq!(found, torrent.piece(last));
     assert_eq!(fs::metadata(disk.path().join("t/a")).unwrap().len(), 4_000_000);
+}
+
+#[test]
+fn a_copy_tells_how_far_it_is() {
+    let folder = tempdir().unwrap();
+    let copying = Copying::default();
+    let (source, target) = (folder.path().join("source"), folder.path().join("target"));
+    // The hole in front and the one behind count like the data between.
+    let file = File::create(&source).unwrap();
+    file.write_all_at(&[7; 4096], 1 << 20).unwrap();
+    file.set_len(3 << 20).unwrap();
+    copying.begin(4 << 20);
+    let target = File::create(target).unwrap();
+    let source = File::open(source).unwrap();
+    assert!(copy_data(&source, &target, (&copying, &GO_ON)).unwrap());
+    let half_way = CopyProgress {
+        copied: 3 << 20,
+        total: 4 << 20,
+    };
+    assert_eq!(copying.progress(), Some(half_way));
+    copying.begin(0);
+    assert_eq!(copying.progress(), None);
 }
 
 #[test]

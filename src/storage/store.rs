@@ -13,7 +13,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustix::fs::SeekFrom;
@@ -25,6 +25,7 @@ use super::files::{FileCache, OpenFile, Owner};
 use super::journal::Journal;
 use super::layout::{FileIndex, Layout, Span};
 use super::move_note::MoveNote;
+use super::task::CopyProgress;
 use crate::bitfield::Bitfield;
 use crate::geometry::PieceIndex;
 
@@ -44,6 +45,34 @@ pub struct Storage {
     unsynced: Mutex<Vec<PieceIndex>>,
     journal: Option<Arc<Journal>>,
     pub(super) move_note: Option<MoveNote>,
+    pub(super) copying: Copying,
+}
+
+/// How far a move that copies is, for those who look on.
+#[derive(Debug, Default)]
+pub(super) struct Copying {
+    copied: AtomicU64,
+    /// 0: nothing is being copied.
+    total: AtomicU64,
+}
+
+impl Copying {
+    /// So many bytes are to be copied from now on; 0: it is over.
+    pub(super) fn begin(&self, total: u64) {
+        self.copied.store(0, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+    }
+
+    /// So many more are copied.
+    pub(super) fn advance(&self, bytes: u64) {
+        self.copied.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn progress(&self) -> Option<CopyProgress> {
+        let total = self.total.load(Ordering::Relaxed);
+        let copied = self.copied.load(Ordering::Relaxed).min(total);
+        (total > 0).then_some(CopyProgress { copied, total })
+    }
 }
 
 /// What is known of a file beyond its layout.
@@ -74,6 +103,7 @@ impl Storage {
             unsynced: Mutex::default(),
             journal: None,
             move_note: None,
+            copying: Copying::default(),
         }
     }
 
@@ -108,6 +138,11 @@ impl Storage {
     /// The download folder.
     pub fn root(&self) -> PathBuf {
         self.root_lock().clone()
+    }
+
+    /// How far the move that is under way is; `None` if there is none, or one that only renames.
+    pub fn copy_progress(&self) -> Option<CopyProgress> {
+        self.copying.progress()
     }
 
     /// Closes all files, so that a disk can be unmounted while nothing is done with them. They are opened again

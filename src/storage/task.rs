@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::Serialize;
+
 use super::StorageError;
 use super::layout::FileIndex;
 use crate::bitfield::Bitfield;
@@ -10,6 +12,15 @@ use crate::memory::BlockBuf;
 
 /// SHA-1 of one block of a piece: evidence of who sent a bad one.
 pub type BlockDigest = [u8; 20];
+
+/// How far the copy of a torrent's files to another file system is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CopyProgress {
+    /// Bytes that are copied, holes included.
+    pub copied: u64,
+    /// Bytes of all files.
+    pub total: u64,
+}
 
 /// Work for the disk threads.
 #[derive(Debug)]

@@ -191,7 +191,7 @@ fn files_that_have_gone_are_told_of_and_fetched_again() {
     let mut client = client.restart();
     let one = client.wait_torrent(torrent.id(), "a notice", |torrent| torrent.notice.is_some());
     let notice = one.notice.unwrap();
-    assert!(notice.starts_with("films/b was missing from "), "{notice}");
+    assert!(notice.starts_with("“films/b” was missing from "), "{notice}");
     client.wait_state(torrent.id(), TorrentState::Downloading);
     client.send(EngineCommand::AddPeers {
         info_hash: torrent.id(),
@@ -212,5 +212,5 @@ fn files_that_have_gone_are_told_of_and_fetched_again() {
     }
     let mut client = client.restart();
     let one = client.wait_torrent(torrent.id(), "a notice", |torrent| torrent.notice.is_some());
-    assert!(one.notice.unwrap().starts_with("films/b was missing from "));
+    assert!(one.notice.unwrap().starts_with("“films/b” was missing from "));
 }
