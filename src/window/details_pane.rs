@@ -109,7 +109,7 @@ impl DetailsPane {
     }
 
     fn show_toggle(&self, summary: &TorrentSummary) {
-        let stopped = matches!(summary.state, TorrentState::Paused | TorrentState::Failed);
+        let stopped = words::is_stopped(summary.state);
         let (icon, label) = if stopped {
             ("media-playback-start-symbolic", "Start")
         } else {
@@ -126,7 +126,7 @@ impl DetailsPane {
     fn show_problem(&self, summary: Option<&TorrentSummary>) {
         let imp = self.imp();
         let problem = summary
-            .and_then(|summary| summary.error.as_deref())
+            .and_then(|summary| summary.error.as_deref().or(summary.notice.as_deref()))
             .map(words::sentence);
         let failed = summary.is_some_and(|summary| summary.state == TorrentState::Failed);
         // The text goes with the problem: a bar that is put away can still be read aloud.

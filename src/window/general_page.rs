@@ -47,6 +47,8 @@ mod imp {
         #[template_child]
         pub(super) completed_row: TemplateChild<PropertyRow>,
         #[template_child]
+        pub(super) moved_row: TemplateChild<PropertyRow>,
+        #[template_child]
         pub(super) received_row: TemplateChild<PropertyRow>,
         #[template_child]
         pub(super) verified_row: TemplateChild<PropertyRow>,
@@ -134,9 +136,10 @@ impl GeneralPage {
         set_text(&imp.name, &summary.name);
         imp.state_icon
             .set_icon_name(Some(words::state_icon(summary.state)));
-        imp.state.set_label(words::state(summary));
+        imp.state.set_label(&words::state(summary));
         imp.progress.set_fraction(summary.progress);
-        imp.completed_row.set_value(&words::progress(summary));
+        imp.completed_row.set_value(&words::completed(summary));
+        imp.moved_row.set_optional(words::copied(summary).as_deref());
         imp.eta_row
             .set_value(&summary.eta.map_or_else(|| words::NONE.to_owned(), words::time));
         imp.peers_row.set_value(&format!(
@@ -144,22 +147,20 @@ impl GeneralPage {
             summary.peers,
             words::count(summary.seeds, "seed")
         ));
-        imp.down_row
-            .set_value(&flow(summary.download_rate, summary.downloaded));
+        let down = words::limited_rate(summary.download_rate, summary.download_limit_kib);
+        let up = words::limited_rate(summary.upload_rate, summary.upload_limit_kib);
+        imp.down_row.set_value(&flow(&down, summary.downloaded));
         let ratio = summary.uploaded as f64 / summary.downloaded.max(1) as f64;
-        let up = flow(summary.upload_rate, summary.uploaded);
+        let up = flow(&up, summary.uploaded);
         imp.up_row.set_value(&match summary.downloaded {
             0 => up,
             _ => format!("{up} · ratio {ratio:.2}"),
         });
         imp.name_row.set_value(&summary.name);
         imp.hash_row.set_value(&summary.info_hash.to_string());
-        let bytes = format!(
-            "{} ({} bytes)",
-            words::size(summary.total_length),
-            summary.total_length
-        );
-        imp.size_row.set_value(&bytes);
+        let bytes = words::count(summary.total_length, "byte");
+        imp.size_row
+            .set_value(&format!("{} ({bytes})", words::size(summary.total_length)));
         imp.folder_row.set_value(&summary.folder.to_string_lossy());
         if imp.shown.get().is_some_and(|shown| shown != summary.info_hash) {
             self.clear_details();
@@ -273,8 +274,8 @@ impl GeneralPage {
     }
 }
 
-fn flow(rate: u64, total: u64) -> String {
-    format!("{} · {} in all", words::rate(rate), words::size(total))
+fn flow(rate: &str, total: u64) -> String {
+    format!("{rate} · {} in all", words::size(total))
 }
 
 /// Pieces that came from peers since the program was started: those of earlier runs, and data that was there

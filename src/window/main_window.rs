@@ -264,18 +264,18 @@ impl MainWindow {
     fn show_totals(&self, snapshot: &EngineSnapshot) {
         let imp = self.imp();
         let (down, up) = (
-            words::rate(snapshot.download_rate),
-            words::rate(snapshot.upload_rate),
+            words::limited_rate(snapshot.download_rate, snapshot.download_limit_kib),
+            words::limited_rate(snapshot.upload_rate, snapshot.upload_limit_kib),
         );
-        let mut totals = vec![
-            format!("↓ {down}  ↑ {up}"),
+        let mut counts = vec![
             words::count(snapshot.torrents.len(), "torrent"),
             words::count(snapshot.connections, "connection"),
         ];
         if let Some(address) = snapshot.listening.first() {
-            totals.push(format!("port {}", address.port()));
+            counts.push(format!("port {}", address.port()));
         }
-        imp.totals.set_label(&totals.join(" · "));
+        let counts = counts.join(" · ");
+        imp.totals.set_label(&format!("↓ {down}  ↑ {up}\n{counts}"));
         let tracker = snapshot.tracker.as_ref();
         let problems = [
             snapshot.network_problem.as_deref(),

@@ -36,6 +36,9 @@ mod imp {
         /// Why it failed or waits; empty if all is well.
         #[property(get)]
         pub(super) problem: RefCell<String>,
+        /// What should be known though all is well; empty if there is nothing.
+        #[property(get)]
+        pub(super) notice: RefCell<String>,
         #[property(get = Self::fraction)]
         fraction: std::marker::PhantomData<f64>,
         #[property(get = Self::is_stopped)]
@@ -64,7 +67,7 @@ mod imp {
             self.summary
                 .borrow()
                 .as_ref()
-                .is_some_and(|summary| matches!(summary.state, TorrentState::Paused | TorrentState::Failed))
+                .is_some_and(|summary| words::is_stopped(summary.state))
         }
     }
 }
@@ -97,6 +100,8 @@ impl TorrentObject {
         self.set_text(&imp.swarm, "swarm", swarm(summary));
         let problem = summary.error.as_deref().map(words::sentence);
         self.set_text(&imp.problem, "problem", problem.unwrap_or_default());
+        let notice = summary.notice.as_deref().map(words::sentence);
+        self.set_text(&imp.notice, "notice", notice.unwrap_or_default());
         if before
             .as_ref()
             .is_none_or(|before| before.progress != summary.progress)

@@ -31,6 +31,8 @@ mod imp {
         swarm: TemplateChild<gtk::Label>,
         #[template_child]
         problem: TemplateChild<gtk::Label>,
+        #[template_child]
+        notice: TemplateChild<gtk::Label>,
         bindings: glib::BindingGroup,
         pub(super) torrent: RefCell<Option<TorrentObject>>,
     }
@@ -42,6 +44,7 @@ mod imp {
     impl TorrentRow {
         fn set_up(&self) {
             let (name, problem) = (self.name.upcast_ref(), self.problem.upcast_ref());
+            let notice = self.notice.upcast_ref();
             let shown = [
                 ("icon", self.icon.upcast_ref(), "icon-name"),
                 ("name", name, "label"),
@@ -52,11 +55,17 @@ mod imp {
                 ("swarm", self.swarm.upcast_ref(), "label"),
                 ("problem", problem, "label"),
                 ("problem", problem, "tooltip-text"),
+                ("notice", notice, "label"),
+                ("notice", notice, "tooltip-text"),
             ];
             bind(&self.bindings, &shown);
             bind_visible(
                 &self.bindings,
-                &[("problem", problem), ("swarm", self.transfer.upcast_ref())],
+                &[
+                    ("problem", problem),
+                    ("notice", notice),
+                    ("swarm", self.transfer.upcast_ref()),
+                ],
             );
         }
 

@@ -1,6 +1,7 @@
 //! Values as words: what the window says about sizes, rates, times and states. Layer 4, but without GTK
 //! widgets, so that a plain test can read it.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use dtorrent::engine::api::{PeerDetail, Priority, TorrentState, TorrentSummary};
@@ -17,6 +18,18 @@ pub(crate) fn size(bytes: u64) -> String {
 /// Bytes a second: "1.5 MiB/s".
 pub(crate) fn rate(bytes_per_sec: u64) -> String {
     format!("{}/s", size(bytes_per_sec))
+}
+
+/// A rate and what it may be at most, in KiB/s; 0: anything.
+pub(crate) fn limited_rate(bytes_per_sec: u64, limit_kib: u64) -> String {
+    match limit_kib {
+        0 => rate(bytes_per_sec),
+        kib => format!(
+            "{} (limit {})",
+            rate(bytes_per_sec),
+            rate(kib.saturating_mul(1024))
+        ),
+    }
 }
 
 /// A share of one as a percentage that reads 100 only when all is there.
@@ -36,8 +49,8 @@ pub(crate) fn sentence(text: &str) -> String {
 }
 
 /// A number of things: "1 peer", "2 peers".
-pub(crate) fn count(number: usize, singular: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
+pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, singular: &str) -> String {
+    let ending = if number == N::from(1) { "" } else { "s" };
     format!("{number} {singular}{ending}")
 }
 
@@ -67,12 +80,13 @@ pub(crate) fn time_left(eta: Option<Duration>) -> String {
     )
 }
 
-/// A state in words: never told by an icon or a colour alone.
-pub(crate) fn state(summary: &TorrentSummary) -> &'static str {
+/// A state in words, with what the user has set that shapes it: never told by an icon or a colour alone.
+pub(crate) fn state(summary: &TorrentSummary) -> String {
     let complete = summary.wanted_done >= summary.wanted_length && summary.wanted_length > 0;
-    match summary.state {
+    let plain = match summary.state {
         TorrentState::Checking => "Checking",
         TorrentState::Queued => "Queued",
+        TorrentState::Downloading if summary.sequential => "Downloading in order",
         TorrentState::Downloading => "Downloading",
         TorrentState::Seeding => "Seeding",
         TorrentState::Paused if complete => "Complete, paused",
@@ -81,7 +95,22 @@ pub(crate) fn state(summary: &TorrentSummary) -> &'static str {
         TorrentState::Removing => "Removing",
         TorrentState::Waiting => "Waiting",
         TorrentState::Failed => "Failed",
+    };
+    let limited = match summary.state {
+        TorrentState::Downloading => summary.download_limit_kib > 0 || summary.upload_limit_kib > 0,
+        TorrentState::Seeding => summary.upload_limit_kib > 0,
+        _ => false,
+    };
+    if limited {
+        format!("{plain}, limited")
+    } else {
+        plain.to_owned()
     }
+}
+
+/// Whether it stands still until a person starts it.
+pub(crate) const fn is_stopped(state: TorrentState) -> bool {
+    matches!(state, TorrentState::Paused | TorrentState::Failed)
 }
 
 /// The icon beside the words of [`state`].
@@ -99,9 +128,28 @@ pub(crate) const fn state_icon(state: TorrentState) -> &'static str {
     }
 }
 
-/// How far a torrent is: "12 MiB of 64 MiB (18.7 %)".
+/// How far what a torrent does is: its move, its check, its download.
 pub(crate) fn progress(summary: &TorrentSummary) -> String {
-    let share = percent(summary.progress);
+    copied(summary).unwrap_or_else(|| completed(summary))
+}
+
+/// How far a move to another file system is, if there is one: "12 MiB of 64 MiB copied (18.7 %)".
+pub(crate) fn copied(summary: &TorrentSummary) -> Option<String> {
+    let copying = summary.copying?;
+    let (copied, total) = (size(copying.copied), size(copying.total));
+    Some(format!(
+        "{copied} of {total} copied ({})",
+        percent(summary.progress)
+    ))
+}
+
+/// How much of a torrent is there: "12 MiB of 64 MiB (18.7 %)".
+pub(crate) fn completed(summary: &TorrentSummary) -> String {
+    let share = match summary.copying {
+        Some(_) => summary.wanted_done as f64 / summary.wanted_length.max(1) as f64,
+        None => summary.progress,
+    };
+    let share = percent(share);
     if summary.state == TorrentState::Checking {
         return format!("{share} of {} checked", size(summary.total_length));
     }
@@ -153,6 +201,65 @@ mod tests {
         assert_eq!(sentence("the disk is full"), "The disk is full.");
         assert_eq!(sentence("élan."), "Élan.");
         assert_eq!(sentence(""), ".");
+    }
+
+    fn torrent(state: TorrentState) -> TorrentSummary {
+        TorrentSummary {
+            info_hash: dtorrent::id::InfoHash::new([1; 20]),
+            name: "film".to_owned(),
+            state,
+            error: None,
+            notice: None,
+            tracker_problem: None,
+            total_length: 4 << 20,
+            wanted_length: 4 << 20,
+            wanted_done: 1 << 20,
+            progress: 0.25,
+            copying: None,
+            download_rate: 0,
+            upload_rate: 0,
+            download_limit_kib: 0,
+            upload_limit_kib: 0,
+            sequential: false,
+            downloaded: 0,
+            uploaded: 0,
+            eta: None,
+            peers: 0,
+            seeds: 0,
+            folder: "/downloads".into(),
+        }
+    }
+
+    #[test]
+    fn what_the_user_has_set_shows_in_the_state() {
+        let mut torrent = torrent(TorrentState::Downloading);
+        assert_eq!(state(&torrent), "Downloading");
+        torrent.sequential = true;
+        torrent.download_limit_kib = 16;
+        assert_eq!(state(&torrent), "Downloading in order, limited");
+        torrent.state = TorrentState::Seeding;
+        assert_eq!(state(&torrent), "Seeding", "nothing comes that could be limited");
+        assert_eq!(limited_rate(3_072, 0), "3 KiB/s");
+        assert_eq!(limited_rate(3_072, 16), "3 KiB/s (limit 16 KiB/s)");
+    }
+
+    #[test]
+    fn a_move_tells_what_is_copied() {
+        let mut torrent = torrent(TorrentState::Moving);
+        assert_eq!(progress(&torrent), "1 MiB of 4 MiB (25 %)");
+        torrent.copying = Some(dtorrent::engine::api::CopyProgress {
+            copied: 3 << 20,
+            total: 4 << 20,
+        });
+        torrent.progress = 0.75;
+        assert_eq!(progress(&torrent), "3 MiB of 4 MiB copied (75 %)");
+        assert_eq!(completed(&torrent), "1 MiB of 4 MiB (25 %)");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!(count(1_u64, "byte"), "1 byte");
+        assert_eq!(count(0_usize, "seed"), "0 seeds");
     }
 
     #[test]

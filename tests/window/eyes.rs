@@ -114,6 +114,13 @@ impl Eyes {
         self.wait(name, |eyes| eyes.ask(&["press", name]).ok());
     }
 
+    /// Waits until no text holds this one.
+    pub fn wait_gone(&mut self, text: &str) {
+        self.wait(&format!("the end of {text}"), |eyes| {
+            (!eyes.labels().iter().any(|label| label.contains(text))).then_some(())
+        });
+    }
+
     /// Puts a text into the entry of that name, when it is there.
     pub fn write(&mut self, name: &str, text: &str) {
         self.wait(name, |eyes| eyes.ask(&["write", name, text]).ok());

@@ -63,6 +63,18 @@ fn an_unwanted_file_is_left_out_until_it_is_wanted() {
 
     eyes.action("window.close");
     assert!(program.wait().success());
+
+    // A file that has gone is fetched again, and that is said for as long as it takes.
+    fs::remove_file(folder.join("slides/all.pdf")).unwrap();
+    let mut program = desktop.start_program(16, &[]);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+    eyes.wait_for("“course/slides/all.pdf” was missing from");
+    desktop.set_limit(0);
+    eyes.wait_for("Seeding");
+    eyes.wait_gone("was missing from");
+    assert!(fs::read(folder.join("slides/all.pdf")).unwrap() == slides);
+    eyes.action("window.close");
+    assert!(program.wait().success());
 }
 
 /// Chooses from the menu of a file or folder, and waits until the engine has taken it over.
