@@ -13,6 +13,7 @@ use gtk::{gdk, gio, glib};
 
 use super::creation::{self, Creation, Creator};
 use super::engine_link::EngineLink;
+use super::template::set_text;
 use super::{tracker_words, words};
 
 /// Called with the torrent that was made, to be added.
@@ -46,7 +47,11 @@ mod imp {
         #[template_child]
         pub(super) own_tracker: TemplateChild<gtk::Switch>,
         #[template_child]
+        pub(super) no_tracker_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
         pub(super) trackers: TemplateChild<gtk::TextView>,
+        #[template_child]
+        pub(super) trackers_problem: TemplateChild<gtk::Label>,
         #[template_child]
         pub(super) comment: TemplateChild<adw::EntryRow>,
         #[template_child]
@@ -122,6 +127,10 @@ impl CreateDialog {
         on_created: impl Fn(AddTorrent) + 'static,
     ) -> Self {
         let dialog: Self = glib::Object::builder().property("transient-for", parent).build();
+        // Not wider than what it lies on.
+        let width = parent.upcast_ref::<gtk::Window>().width();
+        let width = width.clamp(dialog.width_request(), dialog.default_width());
+        dialog.set_default_width(width);
         // A dialog that was just made has no callback yet.
         let _ = dialog.imp().on_created.set(Box::new(on_created));
         let _ = dialog.imp().link.set(link);
@@ -160,6 +169,11 @@ impl CreateDialog {
         imp.own_tracker.connect_active_notify(move |_| {
             dialog.upgrade().inspect(Self::own_tracker_changed);
         });
+        let dialog = self.downgrade();
+        imp.trackers.buffer().connect_changed(move |_| {
+            dialog.upgrade().inspect(Self::check);
+        });
+        self.check();
         let drop = gtk::DropTarget::new(gdk::FileList::static_type(), gdk::DragAction::COPY);
         let dialog = self.downgrade();
         drop.connect_drop(move |_, value, _, _| {
@@ -196,8 +210,34 @@ impl CreateDialog {
         imp.source_row.set_title(&name_of(&path));
         imp.source_row
             .set_subtitle(&path.parent().unwrap_or(Path::new("/")).to_string_lossy());
-        imp.create.set_sensitive(true);
         imp.source.replace(Some(path));
+        self.check();
+    }
+
+    /// The trackers as they are typed.
+    fn tiers(&self) -> Vec<Vec<String>> {
+        let buffer = self.imp().trackers.buffer();
+        creation::tiers(&buffer.text(&buffer.start_iter(), &buffer.end_iter(), false))
+    }
+
+    /// Says at once what stands in the way of a torrent, and what it would lack.
+    fn check(&self) {
+        let imp = self.imp();
+        let tiers = self.tiers();
+        let problem = creation::tracker_problem(&tiers);
+        let invalid = match problem {
+            Some(_) => gtk::AccessibleInvalidState::True,
+            None => gtk::AccessibleInvalidState::False,
+        };
+        imp.trackers
+            .update_state(&[gtk::accessible::State::Invalid(invalid)]);
+        imp.trackers_problem.set_visible(problem.is_some());
+        set_text(&imp.trackers_problem, problem.as_deref().unwrap_or_default());
+        // A torrent without trackers is a torrent: peers may be told of each other in other ways.
+        imp.no_tracker_row
+            .set_visible(tiers.is_empty() && !imp.own_tracker.is_active());
+        let has_source = imp.source.borrow().is_some();
+        imp.create.set_sensitive(has_source && problem.is_none());
     }
 
     /// The tracker starts at once, so that what stands in the way is seen before the torrent is made.
@@ -211,6 +251,7 @@ impl CreateDialog {
             self.stop_trying_tracker();
         }
         self.explain_tracker();
+        self.check();
     }
 
     fn stop_trying_tracker(&self) {
@@ -305,9 +346,7 @@ impl CreateDialog {
 
     fn options(&self, path: PathBuf, own_tracker: Vec<String>) -> CreateOptions {
         let imp = self.imp();
-        let buffer = imp.trackers.buffer();
-        let trackers = buffer.text(&buffer.start_iter(), &buffer.end_iter(), false);
-        let mut tiers = creation::tiers(&trackers);
+        let mut tiers = self.tiers();
         if !own_tracker.is_empty() {
             tiers.insert(0, own_tracker);
         }

@@ -8,6 +8,9 @@ use std::{io, thread};
 use async_channel::{Receiver, Sender};
 use dtorrent::create::{self, CreateError, CreateOptions, Existing};
 use dtorrent::metainfo::Metainfo;
+use dtorrent::tracker::url::{TrackerUrl, UrlError};
+
+use super::words;
 
 /// What the thread tells. The last one is [`Creation::Done`].
 #[derive(Debug)]
@@ -76,6 +79,21 @@ pub(crate) fn tiers(text: &str) -> Vec<Vec<String>> {
     tiers
 }
 
+/// What is wrong with the first of these trackers that is none, in a sentence.
+pub(crate) fn tracker_problem(tiers: &[Vec<String>]) -> Option<String> {
+    let problem = |url: &String| {
+        if let Err(error) = create::check_tracker_url(url) {
+            return Some(words::sentence(&error.to_string()));
+        }
+        match TrackerUrl::parse(url) {
+            // Web browsers ask trackers that we cannot.
+            Ok(_) | Err(UrlError::Scheme) => None,
+            Err(error) => Some(format!("“{url}”: {}", words::sentence(&error.to_string()))),
+        }
+    };
+    tiers.iter().flatten().find_map(problem)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +105,29 @@ mod tests {
             [vec!["http://a/", "http://b/"], vec!["udp://c:1"]]
         );
         assert!(tiers(" \n\n").is_empty());
+    }
+
+    #[test]
+    fn the_first_bad_tracker_is_told_of() {
+        let problem = |text| tracker_problem(&tiers(text));
+        let good = "http://a/\n\nudp://c:1\nwss://d/ann\nHTTPS://e";
+        assert_eq!(problem(good), None);
+        assert_eq!(problem(""), None);
+        for (text, bad) in [
+            ("http://a/\n\nhtp://b/\nc", "htp://b/"),
+            ("announce", "announce"),
+            ("http://a b/", "http://a b/"),
+            ("http://", "http://"),
+        ] {
+            let told = problem(text).unwrap();
+            let expected = format!("{bad:?} is not a URL of a tracker, such as ");
+            assert!(told.starts_with(&expected), "{told}");
+        }
+        let told = problem("udp://tracker.example").unwrap();
+        assert!(
+            told.contains("udp://tracker.example") && told.contains("needs a port"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ is answered by one JSON line: {"ok": ...} or {"error": "..."}.
     ["press", NAME]     press the button, tab or menu item of that name
     ["write", NAME, T]  put a text into the entry of that name
     ["read", NAME]      what the entry of that name holds
+    ["enabled", NAME]   whether the button of that name can be pressed
     ["action", NAME]    run an action of a window, such as win.remove
 """
 
@@ -100,6 +101,13 @@ def label_of(node):
     return next((child.name for child in walk(node) if child.getRoleName() == "label"), None)
 
 
+def enabled(app, name):
+    for node in walk(app):
+        if node.getRoleName() == "push button" and name in (node.name, label_of(node)):
+            return node.getState().contains(pyatspi.STATE_SENSITIVE)
+    raise LookupError("there is no button called %r" % name)
+
+
 def entry(app, name):
     for node in walk(app):
         if node.getRoleName() == "text" and node.name == name:
@@ -124,7 +132,15 @@ def action(app, name):
     raise LookupError("no window has the action %s" % name)
 
 
-COMMANDS = {"labels": labels, "nameless": nameless, "press": press, "write": write, "read": read, "action": action}
+COMMANDS = {
+    "labels": labels,
+    "nameless": nameless,
+    "press": press,
+    "enabled": enabled,
+    "write": write,
+    "read": read,
+    "action": action,
+}
 
 
 def main():

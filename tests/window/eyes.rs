@@ -114,6 +114,11 @@ impl Eyes {
         self.wait(name, |eyes| eyes.ask(&["press", name]).ok());
     }
 
+    /// Whether a button can be pressed, if it is there.
+    pub fn enabled(&mut self, name: &str) -> Option<bool> {
+        self.ask(&["enabled", name]).ok()?.as_bool()
+    }
+
     /// Waits until no text holds this one.
     pub fn wait_gone(&mut self, text: &str) {
         self.wait(&format!("the end of {text}"), |eyes| {

@@ -191,3 +191,43 @@ fn a_tracker_that_cannot_run_says_why() {
     eyes.action("window.close");
     assert!(program.wait().success());
 }
+
+#[test]
+fn what_is_wrong_with_a_torrent_to_be_is_seen_before_it_is_made() {
+    let desktop = Desktop::start();
+    let film = desktop.path("home/film.mkv");
+    fill(&film, 100_000);
+    let mut program = desktop.start_program(0, &[]);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+    eyes.wait_for("No Torrents Yet");
+    eyes.action("win.create");
+    eyes.wait_for("Nobody Will Find It Without a Tracker");
+    assert_eq!(eyes.enabled("Create…"), Some(false));
+    eyes.press("File…");
+    desktop.keyboard("Choose a File to Share", "type", &film.display().to_string());
+    eyes.press("Choose");
+    eyes.wait_for("film.mkv");
+    let can_be_made = |expected| move |eyes: &mut Eyes| eyes.enabled("Create…").filter(|is| *is == expected);
+    eyes.wait("a way to create", can_be_made(true));
+
+    eyes.write(
+        "Trackers",
+        "http://good.example/announce\nhtp://bad.example/announce",
+    );
+    eyes.wait_for("\"htp://bad.example/announce\" is not a URL of a tracker");
+    eyes.wait("no way to create", can_be_made(false));
+    eyes.wait_gone("Nobody Will Find It");
+    eyes.write("Trackers", "http://good.example/announce");
+    eyes.wait_gone("is not a URL of a tracker");
+    eyes.wait("a way to create", can_be_made(true));
+    // Without any it is a torrent all the same.
+    eyes.write("Trackers", "");
+    eyes.wait_for("Nobody Will Find It Without a Tracker");
+    eyes.press("Create…");
+    eyes.press("Save");
+    eyes.wait_for("Seeding · 97.6 KiB (100 %)");
+    let metainfo = Metainfo::parse(&fs::read(desktop.path("home/film.mkv.torrent")).unwrap()).unwrap();
+    assert!(metainfo.tiers.is_empty());
+    eyes.action("window.close");
+    assert!(program.wait().success());
+}
