@@ -2,7 +2,7 @@
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use dtorrent::engine::api::{EngineCommand, RemoveData, TorrentState};
+use dtorrent::engine::api::{EngineCommand, RemoveData};
 use dtorrent::id::InfoHash;
 use gtk::{gdk, gio, glib};
 
@@ -59,6 +59,8 @@ impl MainWindow {
             glib::spawn_future_local(async move { window.paste().await });
         });
         self.add_plain_action("toggle", |window| window.toggle());
+        self.add_plain_action("start", |window| window.send_for_chosen(EngineCommand::Start));
+        self.add_plain_action("pause", |window| window.send_for_chosen(EngineCommand::Pause));
         self.add_plain_action("remove", |window| window.remove(RemoveData::Keep));
         self.add_plain_action("remove-with-files", |window| window.remove(RemoveData::Trash));
         self.add_plain_action("recheck", |window| window.send_for_chosen(EngineCommand::Recheck));
@@ -141,11 +143,24 @@ impl MainWindow {
 
     pub(super) fn enable_torrent_actions(&self, enabled: bool) {
         for name in TORRENT_ACTIONS {
-            if let Some(action) = self.lookup_action(name).and_downcast::<gio::SimpleAction>() {
-                action.set_enabled(enabled);
-            }
+            self.enable_action(name, enabled);
         }
+        self.enable_start_or_pause();
         self.show_sequential();
+    }
+
+    /// Of *Start* and *Pause* the menu shows the one that means something to the chosen torrent.
+    pub(super) fn enable_start_or_pause(&self) {
+        let stopped = self.chosen().map(|torrent| torrent.stopped());
+        self.enable_action("start", stopped == Some(true));
+        self.enable_action("pause", stopped == Some(false));
+    }
+
+    fn enable_action(&self, name: &str, enabled: bool) {
+        let action = self.lookup_action(name).and_downcast::<gio::SimpleAction>();
+        if let Some(action) = action.filter(|action| action.is_enabled() != enabled) {
+            action.set_enabled(enabled);
+        }
     }
 
     fn send_for_chosen(&self, command: impl FnOnce(InfoHash) -> EngineCommand) {
@@ -169,10 +184,11 @@ impl MainWindow {
 
     fn toggle(&self) {
         let Some(torrent) = self.chosen() else { return };
-        let summary = torrent.summary();
-        self.send(match summary.state {
-            TorrentState::Paused | TorrentState::Failed => EngineCommand::Start(summary.info_hash),
-            _ => EngineCommand::Pause(summary.info_hash),
+        let info_hash = torrent.info_hash();
+        self.send(if torrent.stopped() {
+            EngineCommand::Start(info_hash)
+        } else {
+            EngineCommand::Pause(info_hash)
         });
     }
 
@@ -188,6 +204,8 @@ impl MainWindow {
             window.imp().remove_choice.set(Some(&choice));
             if let Some(data) = remove_choice::ask(&window, &summary, &choice).await {
                 let info_hash = summary.info_hash;
+                let removed = (summary.name.clone(), data);
+                window.imp().removing.borrow_mut().insert(info_hash, removed);
                 window.send(EngineCommand::Remove { info_hash, data });
                 window.show_list();
             }

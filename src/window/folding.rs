@@ -42,10 +42,15 @@ impl MainWindow {
         imp.details.set_alone(!side_by_side);
     }
 
-    /// Leads on to the chosen torrent.
+    /// Leads on to the chosen torrent, and the keyboard with it.
     pub(super) fn show_chosen(&self) {
         if self.chosen().is_some() {
-            self.imp().leaflet.set_visible_child(&*self.imp().details);
+            let imp = self.imp();
+            imp.leaflet.set_visible_child(&*imp.details);
+            let focus = GtkWindowExt::focus(self);
+            if !focus.is_some_and(|focus| focus.is_ancestor(&*imp.details)) {
+                imp.details.child_focus(gtk::DirectionType::TabForward);
+            }
         }
     }
 

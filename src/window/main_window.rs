@@ -10,11 +10,11 @@ use std::sync::Arc;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use dtorrent::engine::api::{
-    AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentDetails, TrackerNodeStatus,
+    AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, RemoveData, TorrentDetails, TrackerNodeStatus,
 };
 use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
-use gtk::{gio, glib};
+use gtk::{gdk, gio, glib};
 
 use super::create_dialog::CreateDialog;
 use super::details_pane::DetailsPane;
@@ -50,6 +50,8 @@ mod imp {
         #[template_child]
         pub(crate) stack: TemplateChild<gtk::Stack>,
         #[template_child]
+        pub(crate) open_first: TemplateChild<gtk::Button>,
+        #[template_child]
         pub(crate) list: TemplateChild<gtk::ListView>,
         #[template_child]
         pub(crate) totals: TemplateChild<gtk::Label>,
@@ -75,6 +77,8 @@ mod imp {
         pub(crate) awaited: RefCell<HashSet<InfoHash>>,
         /// Torrents that the engine has added in this run; the next snapshot shows them.
         pub(crate) added: RefCell<HashSet<InfoHash>>,
+        /// Torrents that a person is having removed here, with their names and what happens to their files.
+        pub(crate) removing: RefCell<HashMap<InfoHash, (String, RemoveData)>>,
         /// The latest toast about each torrent: it goes with the torrent.
         pub(crate) toasts_about: RefCell<HashMap<InfoHash, adw::Toast>>,
         /// Where the chosen torrent stood, to choose its neighbour when it is removed.
@@ -96,6 +100,8 @@ mod imp {
         fn class_init(class: &mut Self::Class) {
             DetailsPane::ensure_type();
             class.bind_template();
+            // After whatever has the keyboard, which may want to close or to clear something first.
+            class.add_binding_action(gdk::Key::Escape, gdk::ModifierType::empty(), "win.back");
         }
 
         fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
@@ -220,6 +226,7 @@ impl MainWindow {
         self.choose_something();
         let chosen = self.chosen().map(|torrent| torrent.summary());
         imp.details.set_summary(chosen.as_deref());
+        self.enable_start_or_pause();
         self.show_totals(snapshot);
         self.show_tracker(snapshot.tracker.as_ref());
         let any = !snapshot.torrents.is_empty();
@@ -228,6 +235,9 @@ impl MainWindow {
             imp.stack.set_visible_child_name(page);
             if let Some(torrent) = self.chosen() {
                 torrent_list::focus(&imp.list, imp.selection.selected(), &torrent);
+            } else {
+                // Left alone, the keyboard would be at a toast, which stays as long as it is there.
+                imp.open_first.grab_focus();
             }
         }
         self.show_details_pane(any);
@@ -330,6 +340,10 @@ impl MainWindow {
                 self.imp().awaited.borrow_mut().remove(&info_hash);
                 self.imp().added.borrow_mut().remove(&info_hash);
                 self.withdraw_toast(info_hash);
+                let removed = self.imp().removing.borrow_mut().remove(&info_hash);
+                if let Some((name, data)) = removed {
+                    self.toast(&removed_words(&name, data));
+                }
             }
             EngineEvent::Added(info_hash) => {
                 self.imp().added.borrow_mut().insert(info_hash);
@@ -516,6 +530,15 @@ impl torrent_list::Hands for glib::WeakRef<MainWindow> {
         if let Some(window) = self.upgrade() {
             window.show_menu_of(torrent, row, x, y);
         }
+    }
+}
+
+/// What is said when a torrent has gone.
+fn removed_words(name: &str, data: RemoveData) -> String {
+    match data {
+        RemoveData::Keep => format!("“{name}” removed"),
+        RemoveData::Trash => format!("“{name}” moved to the trash"),
+        RemoveData::Delete => format!("“{name}” deleted"),
     }
 }
 

@@ -159,6 +159,38 @@ impl Desktop {
         assert!(self.hands(&[how, "--clearmodifiers", what]), "{how} {what}");
     }
 
+    /// Waits for a window of this title, and makes it so wide, or as wide as it can be made. Says how wide it is then.
+    pub fn resize(&self, title: &str, width: u32) -> u32 {
+        let title = format!("^{title}$");
+        let search = ["search", "--onlyvisible", "--name", &title];
+        let width = width.to_string();
+        wait_until(&format!("a window called {title}"), || {
+            let size = ["windowsize", "--sync", &width, "800"];
+            self.hands(&[&search[..], &size].concat()).then_some(())
+        });
+        self.width(&title)
+    }
+
+    /// The width of the window of this title.
+    pub fn width(&self, title: &str) -> u32 {
+        let mut hands = self.command("xdotool");
+        hands.args([
+            "search",
+            "--onlyvisible",
+            "--name",
+            title,
+            "getwindowgeometry",
+            "--shell",
+        ]);
+        let told = hands.output().expect("xdotool is installed").stdout;
+        let told = String::from_utf8(told).expect("it tells numbers");
+        let width = told.lines().find_map(|line| line.strip_prefix("WIDTH="));
+        width
+            .expect("the window is there")
+            .parse()
+            .expect("it is a number")
+    }
+
     /// Starts the program, with settings that keep to the desktop's folders, to open these torrents. It
     /// downloads `limit` KiB/s.
     pub fn start_program(&self, limit: u32, torrents: &[&Path]) -> Owned {

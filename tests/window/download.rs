@@ -24,8 +24,12 @@ fn a_download_from_opening_to_removing() {
 
     eyes.wait_for("Downloading");
     assert_eq!(eyes.nameless(), [""; 0], "buttons without a name");
+    eyes.wait_for(&format!("(limit {LIMIT} KiB/s)"));
     reads_the_connection(&mut eyes, &source);
     reads_the_torrent(&mut eyes, &source);
+    eyes.action("win.sequential");
+    eyes.wait_for("Downloading in order · ");
+    assert_eq!(start_or_pause(&desktop, &mut eyes), ["Pause"]);
     desktop.set_limit(0);
 
     let complete = |eyes: &mut Eyes| eyes.value("Completed").filter(|value| value.contains("100 %"));
@@ -42,22 +46,42 @@ fn a_download_from_opening_to_removing() {
 
     eyes.action("win.toggle");
     eyes.wait_for("Complete, paused");
+    assert_eq!(start_or_pause(&desktop, &mut eyes), ["Start"]);
 
     refuses_in_the_first_instance(&desktop, &mut eyes);
 
     eyes.action("win.remove");
     eyes.wait_for("Keep the files");
-    // The keyboard is at the choice; the dot stands for the question mark.
+    // The keyboard is at the safe answer; the dot stands for the question mark.
     desktop.keyboard("Remove the Torrent.", "key", "Return");
-    eyes.wait("the torrent to go", |eyes| {
-        (!eyes.labels().iter().any(|label| label.contains("lecture.ogg"))).then_some(())
-    });
+    eyes.wait_gone("Keep the files");
+    assert_eq!(eyes.value("Name").as_deref(), Some("lecture.ogg"));
+    eyes.action("win.remove");
+    eyes.wait_for("Keep the files");
+    desktop.keyboard("Remove the Torrent.", "key", "alt+r");
+    eyes.wait_for("“lecture.ogg” removed");
     eyes.wait_for("No Torrents Yet");
+    eyes.wait_gone("lecture.ogg");
     assert!(file.exists(), "the files were to be kept");
 
     eyes.action("window.close");
     let status = program.wait();
     assert!(status.success(), "{status}");
+}
+
+/// Which of the two the menu of the torrent has.
+fn start_or_pause(desktop: &Desktop, eyes: &mut Eyes) -> Vec<String> {
+    eyes.action("win.torrent-menu");
+    let items = eyes.wait("the menu", |eyes| {
+        Some(eyes.items()).filter(|items| items.contains(&"Open Folder".to_owned()))
+    });
+    desktop.keyboard("DTorrent", "key", "Escape");
+    eyes.wait("the menu to close", |eyes| eyes.items().is_empty().then_some(()));
+    let both = ["Start", "Pause"];
+    items
+        .into_iter()
+        .filter(|item| both.contains(&item.as_str()))
+        .collect()
 }
 
 /// The tab *Statistics*: one connection, with all that is known of it.

@@ -10,6 +10,8 @@ is answered by one JSON line: {"ok": ...} or {"error": "..."}.
     ["write", NAME, T]  put a text into the entry of that name
     ["read", NAME]      what the entry of that name holds
     ["enabled", NAME]   whether the button of that name can be pressed
+    ["focused"]         name and kind of what has the keyboard
+    ["items"]           the items of the menu that is open
     ["action", NAME]    run an action of a window, such as win.remove
 """
 
@@ -108,6 +110,17 @@ def enabled(app, name):
     raise LookupError("there is no button called %r" % name)
 
 
+def focused(app):
+    for node in walk(app):
+        if node.getState().contains(pyatspi.STATE_FOCUSED):
+            return "%s (%s)" % (node.name, node.getRoleName())
+    raise LookupError("nothing has the keyboard")
+
+
+def items(app):
+    return [node.name for node in walk(app) if node.getRoleName() in ("menu item", "check menu item")]
+
+
 def entry(app, name):
     for node in walk(app):
         if node.getRoleName() == "text" and node.name == name:
@@ -137,6 +150,8 @@ COMMANDS = {
     "nameless": nameless,
     "press": press,
     "enabled": enabled,
+    "focused": focused,
+    "items": items,
     "write": write,
     "read": read,
     "action": action,

@@ -119,6 +119,19 @@ impl Eyes {
         self.ask(&["enabled", name]).ok()?.as_bool()
     }
 
+    /// Waits until what has the keyboard is as described: its name and its kind.
+    pub fn wait_focus(&mut self, on: &str) {
+        self.wait(&format!("the keyboard at {on}"), |eyes| {
+            let focused = eyes.ask(&["focused"]).ok()?;
+            (focused == on).then_some(())
+        });
+    }
+
+    /// The items of the menu that is open.
+    pub fn items(&mut self) -> Vec<String> {
+        self.strings("items")
+    }
+
     /// Waits until no text holds this one.
     pub fn wait_gone(&mut self, text: &str) {
         self.wait(&format!("the end of {text}"), |eyes| {

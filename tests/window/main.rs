@@ -6,6 +6,7 @@ mod desktop;
 mod download;
 mod eyes;
 mod files;
+mod narrow;
 mod queue;
 mod sharing;
 mod source;

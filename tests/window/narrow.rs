@@ -1,0 +1,44 @@
+//! A narrow window: list and torrent one after the other, and a dialog that fits.
+
+use crate::desktop::Desktop;
+use crate::eyes::Eyes;
+use crate::source::{Source, fill};
+
+/// As wide as a telephone, and the border that a desktop without shadows draws.
+const WIDTH: u32 = 360 + 10;
+
+/// Where the keyboard is in the list, and where it is in the torrent: that tells which of them is shown.
+const LIST: &str = " (list item)";
+const TORRENT: &str = "Back (push button)";
+
+#[test]
+fn a_narrow_window_leads_to_the_torrent_and_back() {
+    let desktop = Desktop::start();
+    fill(&desktop.path("seed/lecture.ogg"), 100_000);
+    let source = Source::new(&desktop, "lecture.ogg");
+    let mut program = desktop.start_program(0, &[&source.torrent]);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+    eyes.wait_for("Downloading");
+    // Escape would put this away first.
+    eyes.wait_gone("Added “lecture.ogg”");
+    assert_eq!(desktop.resize("DTorrent", WIDTH), WIDTH);
+    eyes.wait_focus(LIST);
+    for back in ["Escape", "alt+Left"] {
+        desktop.keyboard("DTorrent", "key", "alt+Return");
+        eyes.wait_focus(TORRENT);
+        desktop.keyboard("DTorrent", "key", back);
+        eyes.wait_focus(LIST);
+    }
+    desktop.keyboard("DTorrent", "key", "Return");
+    eyes.wait_focus(TORRENT);
+    eyes.press("Back");
+    eyes.wait_focus(LIST);
+
+    eyes.action("win.create");
+    eyes.wait_for("Nothing chosen yet");
+    let width = desktop.width("^Create a Torrent$");
+    assert!(width <= WIDTH, "{width}");
+    eyes.press("Cancel");
+    eyes.action("window.close");
+    assert!(program.wait().success());
+}
