@@ -4,7 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::path::PathBuf;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
@@ -25,8 +25,11 @@ use super::main_window::MainWindow;
 pub(crate) const APP_ID: &str = "io.github.dtorrent.DTorrent";
 
 /// How long the engine may take to say goodbye to trackers, to leave its own to others, and to save its state.
-/// Nobody looks at a window meanwhile, so it has all the time that it gives the disk, and some for what follows.
+/// It has all the time that it gives the disk, and some for what follows.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(LAST_WRITES.as_secs() + 10);
+
+/// How long it can be read at least that downloads have stopped.
+const TIME_TO_READ: Duration = Duration::from_secs(2);
 
 /// What the command line says, for the instance that becomes the program.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +50,10 @@ mod imp {
         pub(super) logger: RefCell<Option<Logger>>,
         pub(super) window: glib::WeakRef<MainWindow>,
         pub(super) closing: Cell<bool>,
+        /// Until then the window shows what becomes of its torrents.
+        pub(super) reading: Cell<Option<Instant>>,
+        /// The engine has.
+        pub(super) ended: Cell<bool>,
         /// Whether the program could not start.
         pub(super) failed: Cell<bool>,
     }
@@ -184,8 +191,8 @@ impl Application {
 
     fn set_up_actions(&self) {
         self.add_plain_action("about", |app| app.show_about());
-        self.add_plain_action("quit", |app| app.shut_down());
-        self.add_plain_action("shut-down", |app| app.shut_down());
+        self.add_plain_action("quit", |app| app.close());
+        self.add_plain_action("shut-down", |app| app.close());
         for (action, keys) in ACCELERATORS {
             self.set_accels_for_action(action, keys);
         }
@@ -218,15 +225,41 @@ impl Application {
         });
     }
 
-    /// Hides the window at once, and ends when the engine has said goodbye or has taken too long for it.
+    /// A person wants the end. Nothing is lost by it, so nothing is asked; but that downloads do not go on behind a
+    /// closed window is said, and can be read. Asked for twice, the window goes at once.
+    fn close(&self) {
+        let imp = self.imp();
+        if imp.closing.get() {
+            imp.reading.set(None);
+            self.hide_windows();
+            if imp.ended.get() {
+                self.finish();
+            }
+            return;
+        }
+        let window = imp.window.upgrade();
+        if window.is_some_and(|window| window.show_farewell()) {
+            imp.reading.set(Some(Instant::now() + TIME_TO_READ));
+        }
+        self.shut_down();
+    }
+
+    /// Hides what has nothing to be read.
+    fn hide_windows(&self) {
+        let read = self.imp().window.upgrade();
+        let read = read.filter(|_| self.imp().reading.get().is_some());
+        for window in self.windows() {
+            window.set_visible(read.as_ref().is_some_and(|read| window == *read));
+        }
+    }
+
+    /// Ends when the engine has said goodbye or has taken too long for it.
     fn shut_down(&self) {
         let imp = self.imp();
         if imp.closing.replace(true) {
             return;
         }
-        for window in self.windows() {
-            window.set_visible(false);
-        }
+        self.hide_windows();
         let Some(link) = imp.link.get() else {
             return self.quit();
         };
@@ -245,7 +278,13 @@ impl Application {
         if let Some(link) = self.imp().link.get() {
             link.join();
         }
-        self.finish();
+        self.imp().ended.set(true);
+        let rest = self.imp().reading.get();
+        let rest = rest.map(|until| until.saturating_duration_since(Instant::now()));
+        let app = self.downgrade();
+        glib::timeout_add_local_once(rest.unwrap_or_default(), move || {
+            app.upgrade().inspect(Self::finish);
+        });
     }
 
     /// Takes over edited settings of the log.

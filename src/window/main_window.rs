@@ -19,6 +19,7 @@ use gtk::{gdk, gio, glib};
 use super::create_dialog::CreateDialog;
 use super::details_pane::DetailsPane;
 use super::engine_link::{EngineLink, States};
+use super::farewell_page::FarewellPage;
 use super::remove_choice::RemoveChoice;
 use super::store::KeyedStore;
 use super::template::set_text;
@@ -444,6 +445,16 @@ impl MainWindow {
         dialog.add_response("close", "_OK");
         self.imp().problem.set(Some(&dialog));
         dialog.present();
+    }
+
+    /// Shows what becomes of the torrents when the program ends. `false`: there is nothing to say.
+    pub(super) fn show_farewell(&self) -> bool {
+        let torrents: Vec<_> = self.torrents().iter().map(TorrentObject::summary).collect();
+        let words = words::farewell(&torrents);
+        if let Some(words) = &words {
+            self.set_content(Some(&FarewellPage::new(words)));
+        }
+        words.is_some()
     }
 
     fn choose_changed(&self) {

@@ -11,6 +11,7 @@ mod create_dialog;
 mod creation;
 mod details_pane;
 mod engine_link;
+mod farewell_page;
 mod file_node;
 mod file_row;
 mod folding;

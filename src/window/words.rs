@@ -2,6 +2,7 @@
 //! widgets, so that a plain test can read it.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dtorrent::engine::api::{PeerDetail, Priority, TorrentState, TorrentSummary};
@@ -160,6 +161,26 @@ pub(crate) fn completed(summary: &TorrentSummary) -> String {
     format!("{done} of {wanted} ({share})")
 }
 
+/// What becomes of the torrents when the program ends, for somebody who may believe that they go on; `None` if
+/// nothing is under way.
+pub(crate) fn farewell(torrents: &[Arc<TorrentSummary>]) -> Option<String> {
+    use TorrentState::{Checking, Downloading, Moving, Queued, Waiting};
+    let unfinished = (torrents.iter())
+        .filter(|torrent| matches!(torrent.state, Checking | Downloading | Queued | Waiting))
+        .count();
+    let mut sentences = match unfinished {
+        0 => Vec::new(),
+        1 => vec!["1 download is saved and goes on when DTorrent is opened again.".to_owned()],
+        many => vec![format!(
+            "{many} downloads are saved and go on when DTorrent is opened again."
+        )],
+    };
+    if (torrents.iter()).any(|torrent| torrent.state == Moving && torrent.copying.is_some()) {
+        sentences.push("Data that is being moved stays where it was.".to_owned());
+    }
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
 /// What a side of a connection does: whether it serves the other, and whether it wants something.
 fn side(choking: bool, interested: bool) -> String {
     let serves = if choking { "choking" } else { "unchoked" };
@@ -254,6 +275,30 @@ mod tests {
         torrent.progress = 0.75;
         assert_eq!(progress(&torrent), "3 MiB of 4 MiB copied (75 %)");
         assert_eq!(completed(&torrent), "1 MiB of 4 MiB (25 %)");
+        assert!(
+            farewell(&[Arc::new(torrent)])
+                .unwrap()
+                .contains("stays where it was")
+        );
+    }
+
+    #[test]
+    fn a_farewell_counts_what_does_not_go_on() {
+        use TorrentState::{Downloading, Failed, Moving, Paused, Queued, Seeding};
+        let words = |states: &[TorrentState]| {
+            let torrents: Vec<_> = states.iter().map(|state| Arc::new(torrent(*state))).collect();
+            farewell(&torrents)
+        };
+        assert_eq!(words(&[]), None);
+        assert_eq!(
+            words(&[Seeding, Paused, Failed, Moving]),
+            None,
+            "a move that renames is over"
+        );
+        let one = words(&[Seeding, Downloading]).unwrap();
+        assert!(one.starts_with("1 download is saved and goes on"), "{one}");
+        let two = words(&[Queued, Downloading]).unwrap();
+        assert!(two.starts_with("2 downloads are saved and go on"), "{two}");
     }
 
     #[test]

@@ -52,7 +52,9 @@ fn a_torrent_moves_in_the_queue() {
         eyes.value("Name").filter(|name| name == "first.bin")
     });
 
+    // That they do not go on behind a closed window can be read.
     eyes.action("window.close");
+    eyes.wait_for("3 downloads are saved and go on when DTorrent is opened again.");
     assert!(program.wait().success());
 }
 
