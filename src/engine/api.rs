@@ -176,7 +176,7 @@ pub enum EngineEvent {
 }
 
 /// The state of the whole client.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct EngineSnapshot {
     /// In the order of the queue. A row that has not changed since the last snapshot is the same one.
     pub torrents: Arc<[Arc<TorrentSummary>]>,
@@ -198,6 +198,35 @@ pub struct EngineSnapshot {
     pub offline: bool,
     /// The tracker inside the client; `None`: there is to be none.
     pub tracker: Option<TrackerNodeStatus>,
+}
+
+impl EngineSnapshot {
+    /// Whether this says what `other` does, which is of the same engine. Rows are compared by their identity, since
+    /// there may be thousands.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            torrents,
+            download_rate,
+            upload_rate,
+            download_limit_kib,
+            upload_limit_kib,
+            connections,
+            listening,
+            network_problem,
+            offline,
+            tracker,
+        } = self;
+        Arc::ptr_eq(torrents, &other.torrents)
+            && *download_rate == other.download_rate
+            && *upload_rate == other.upload_rate
+            && *download_limit_kib == other.download_limit_kib
+            && *upload_limit_kib == other.upload_limit_kib
+            && *connections == other.connections
+            && *listening == other.listening
+            && *network_problem == other.network_problem
+            && *offline == other.offline
+            && *tracker == other.tracker
+    }
 }
 
 /// What a torrent is doing.

@@ -50,13 +50,11 @@ impl Engine {
             let active = entry.wants_to_run() && (!counts || most == 0 || downloads < most);
             // A torrent that cannot go on does not keep the next one waiting.
             downloads += usize::from(active && counts && entry.status.halted.is_none());
-            if entry.active != active {
-                self.torrents
-                    .get_mut(id)
-                    .into_iter()
-                    .for_each(|entry| entry.active = active);
-            } else if entry.is_settled() {
+            if entry.active == active && entry.is_settled() {
                 continue;
+            }
+            if let Some(entry) = self.torrents.get_mut(id) {
+                entry.active = active;
             }
             if active {
                 self.run_torrent(id);

@@ -1,4 +1,4 @@
-//! The torrents of the client in the order of the queue, and the rows that faces see of them.
+//! The torrents of the client in the order of the queue, and the rows that faces see of them. Layer 3.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -88,6 +88,10 @@ impl Torrents {
     fn order_is_new(&mut self) {
         self.order_changed = true;
         self.order_unsaved = true;
+    }
+
+    pub(super) fn order_is_saved(&mut self) {
+        self.order_unsaved = false;
     }
 
     /// The queue, if it has changed since this was last asked.

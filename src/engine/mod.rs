@@ -222,7 +222,7 @@ impl Engine {
             offline: self.offline,
             tracker: self.tracker_node.status.clone(),
         };
-        if self.told.as_deref() != Some(&snapshot) {
+        if !self.told.as_ref().is_some_and(|told| told.is_same(&snapshot)) {
             let snapshot = Arc::new(snapshot);
             self.told = Some(Arc::clone(&snapshot));
             self.tell(EngineEvent::Snapshot(snapshot));
@@ -263,7 +263,9 @@ impl Engine {
             self.commons.disk.interrupt_moves();
             self.announcer.send(AnnouncerCommand::Shutdown(FAREWELL));
             for id in self.torrents.order().to_vec() {
-                self.torrents.get_mut(id).into_iter().for_each(Entry::stop);
+                if let Some(entry) = self.torrents.get_mut(id) {
+                    entry.stop();
+                }
             }
         }
     }

@@ -105,9 +105,14 @@ impl Engine {
                 log::info!("listening on {addresses:?}");
                 self.listening = addresses;
                 self.network_problem = None;
-                self.offline = false;
                 let settings = self.torrent_settings();
                 self.announcer.send(AnnouncerCommand::Port(settings.listen_port));
+                if std::mem::take(&mut self.offline) {
+                    // Trackers that could not be asked meanwhile would wait for up to half an hour.
+                    for id in self.torrents.order() {
+                        self.announcer.send(AnnouncerCommand::AnnounceNow(*id));
+                    }
+                }
                 for entry in self.torrents.iter() {
                     entry.tell(TorrentCommand::Configure(settings.clone()));
                 }

@@ -153,6 +153,8 @@ impl Engine {
                 }
             }
         }
+        // What was loaded is what is saved. A torrent that could not be read this once keeps its place.
+        self.torrents.order_is_saved();
         self.tell_snapshot();
     }
 }

@@ -21,7 +21,7 @@ use crate::wire::message::Message;
 /// The largest block that we serve; every client asks for 16 KiB, some old ones for more (BEP 3 §request).
 pub const MAX_SERVED_BLOCK: u32 = 128 * 1024;
 
-/// Requests that a peer may have waiting at us; announced as `reqq` (BEP 10).
+/// Requests that a peer is asked to have waiting at us at most: `reqq` (BEP 10).
 pub const REQUEST_QUEUE: usize = 500;
 
 /// More waiting requests than this are dropped. Well above what we announce: a block counts as waiting until the

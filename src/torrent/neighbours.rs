@@ -287,7 +287,7 @@ impl Torrent {
             let reject = vec![Message::RejectRequest(block)];
             self.actions.push(Action::Tell(key, PeerCommand::Send(reject)));
         }
-        // Without the fast extension a choke has said it already.
+        // Without the fast extension a choke has said it already; past the bound nobody is told, hence its size.
     }
 
     // Interest.

@@ -1,6 +1,6 @@
 //! The announcer's own thread. Layer 3.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -187,10 +187,14 @@ impl Announcer {
     }
 
     fn stop(&mut self, info_hash: InfoHash) {
-        let Some(number) = self.current.remove(&info_hash) else {
-            return;
-        };
-        let withdrawn = self.queue.withdraw(|ticket| ticket.session == number);
+        if let Some(number) = self.current.remove(&info_hash) {
+            let withdrawn = self.queue.withdraw(|ticket| ticket.session == number);
+            self.part(number, withdrawn);
+        }
+    }
+
+    /// From now on a session says nothing but `stopped`. `withdrawn`: what it wanted to ask and did not come to.
+    fn part(&mut self, number: u64, withdrawn: Vec<Ticket>) {
         self.sessions.change(number, |session| {
             session.stopping = true;
             session.tiers.stop(Instant::now());
@@ -205,9 +209,20 @@ impl Announcer {
     fn shut_down(&mut self, limit: Duration) {
         let deadline = Instant::now() + limit.min(SHUTDOWN_MAX);
         self.deadline = Some(self.deadline.map_or(deadline, |before| before.min(deadline)));
-        let running: Vec<InfoHash> = self.current.keys().copied().collect();
-        for info_hash in running {
-            self.stop(info_hash);
+        // At once: thousands may wait.
+        let mut running: BTreeMap<u64, Vec<Ticket>> = self
+            .current
+            .drain()
+            .map(|(_, number)| (number, Vec::new()))
+            .collect();
+        for ticket in self
+            .queue
+            .withdraw(|ticket| running.contains_key(&ticket.session))
+        {
+            running.entry(ticket.session).or_default().push(ticket);
+        }
+        for (number, withdrawn) in running {
+            self.part(number, withdrawn);
         }
     }
 
