@@ -113,13 +113,26 @@ pub(crate) fn one_ring(members: &BTreeMap<RingId, &View>) -> Result<(), Wrong> {
 }
 
 /// The members that no list passes over. In the fault model such a node stays one until it dies.
-pub(crate) fn principals(members: &BTreeMap<RingId, &View>) -> BTreeSet<Contact> {
+///
+/// Lists that are on their way count: whoever gets one takes it over as it was when it was sent. (In Zave's model a node
+/// reads the list of another in one step, and there are none.)
+pub(crate) fn principals<H: Process>(
+    world: &World<H>,
+    members: &BTreeMap<RingId, &View>,
+) -> BTreeSet<Contact> {
     let mut principals: BTreeSet<Contact> = members.values().map(|view| view.me).collect();
-    for view in members.values() {
-        let mut from = view.me.id;
-        for node in &view.succ {
-            principals.retain(|other| !between(from, other.id, node.contact.id));
-            from = node.contact.id;
+    let held = members
+        .values()
+        .map(|view| (view.me, view.succ.iter().map(|node| node.contact).collect()));
+    let on_their_way = world
+        .under_way()
+        .filter_map(|(from, message)| Some((*from, H::list_in(message)?)));
+    for (of, list) in held.chain(on_their_way) {
+        let list: Vec<Contact> = list;
+        let mut from = of.id;
+        for node in list {
+            principals.retain(|other| !between(from, other.id, node.id));
+            from = node.id;
         }
     }
     principals

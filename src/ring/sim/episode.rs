@@ -155,7 +155,7 @@ impl<H: Process> Play<H> {
         let members = checks::members(&self.world);
         checks::one_ring(&members)?;
         let now = Before {
-            principals: checks::principals(&members),
+            principals: checks::principals(&self.world, &members),
             preds: checks::live_preds(&members),
         };
         if let Some(before) = before {
@@ -322,7 +322,7 @@ pub(crate) fn calm<H: Process>(play: &mut Play<H>) -> Result<Outcome, Wrong> {
         let wait = play.world.rng.u64(0..4 * SECOND);
         play.advance(wait)?;
         let victims = play.world.rng.usize(0..=2);
-        let principals = checks::principals(&checks::members(&play.world));
+        let principals = checks::principals(&play.world, &checks::members(&play.world));
         if principals.len() >= 3 + victims {
             for _ in 0..victims {
                 // The addresses that everybody knows stay.

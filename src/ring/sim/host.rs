@@ -40,6 +40,8 @@ pub(crate) trait Host {
 pub(crate) trait Process: Host + Sized {
     /// Starts one life.
     fn start(now: Instant, me: Contact, members: Members, timing: Timing, how: Start) -> Self;
+    /// The successors of its sender that a message tells.
+    fn list_in(message: &Self::Message) -> Option<Vec<Contact>>;
     /// Its node.
     fn node(&self) -> &Node;
     /// Looks a key up.
@@ -75,6 +77,13 @@ impl Process for RingHost {
         host.node.start(now, how);
         host.settle();
         host
+    }
+
+    fn list_in(message: &ChordMessage) -> Option<Vec<Contact>> {
+        match message {
+            ChordMessage::State { state, .. } => Some(state.succ.iter().map(|node| node.contact).collect()),
+            _ => None,
+        }
     }
 
     fn node(&self) -> &Node {

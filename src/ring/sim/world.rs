@@ -145,6 +145,22 @@ impl<H: Host> World<H> {
         }
     }
 
+    /// Messages that have been sent and not been read, and their senders.
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = (&Contact, &H::Message)> {
+        let queued = self
+            .queue
+            .iter()
+            .filter_map(|Reverse(queued)| match &queued.event {
+                Event::Arrive { input, .. } => Some(input),
+                _ => None,
+            });
+        let kept = self.places.iter().flat_map(|place| &place.inbox);
+        queued.chain(kept).filter_map(|input| match input {
+            Input::Message(from, message) => Some((from, message)),
+            _ => None,
+        })
+    }
+
     /// The time as the machines see it.
     pub(crate) fn instant(&self) -> Instant {
         at(self.start, self.now)
