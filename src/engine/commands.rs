@@ -299,6 +299,8 @@ impl Engine {
         Entry {
             storage: Arc::new(storage),
             folder,
+            in_scope: (self.scope.as_ref())
+                .is_none_or(|scope| scope.torrents.contains(&metainfo.info.info_hash)),
             paused: false,
             failed: None,
             notice: None,

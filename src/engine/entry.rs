@@ -84,6 +84,8 @@ pub(super) struct Entry {
     pub(super) metainfo: Arc<Metainfo>,
     pub(super) storage: Arc<Storage>,
     pub(super) folder: PathBuf,
+    /// This run is for it too.
+    pub(super) in_scope: bool,
     /// The user stopped it.
     pub(super) paused: bool,
     /// Why it cannot run, until the user starts it again.
@@ -133,7 +135,8 @@ impl Entry {
 
     /// Whether it is told to run and can.
     pub(super) fn wants_to_run(&self) -> bool {
-        (!self.paused || self.rechecking)
+        self.in_scope
+            && (!self.paused || self.rechecking)
             && self.failed.is_none()
             && self.after_stop.is_empty()
             && self.at_disk.is_none()
@@ -264,7 +267,7 @@ impl Entry {
             TorrentState::Failed
         } else if self.active && self.is_checking() {
             TorrentState::Checking
-        } else if self.paused {
+        } else if self.paused || !self.in_scope {
             TorrentState::Paused
         } else if let Some(halted) = &self.status.halted {
             if halted.retries {

@@ -30,6 +30,7 @@ impl Engine {
             upload_slots: self.config.transfer.upload_slots,
             max_connections: self.config.network.max_connections_per_torrent,
             listen_port: if configured == 0 { listening } else { configured },
+            fetch: self.scope.as_ref().is_none_or(|scope| scope.fetch),
         }
     }
 

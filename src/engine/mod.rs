@@ -17,6 +17,7 @@ mod routing;
 mod start;
 mod tracker_node;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,8 +65,19 @@ pub struct EngineSetup {
     pub config_path: Option<PathBuf>,
     /// A state folder in place of the configured one, now and after each edit; see [`Config::keep_state_in`].
     pub state: Option<PathBuf>,
+    /// What this run is for; `None`: for all torrents of the list, each as it was left.
+    pub scope: Option<Scope>,
     /// Told of everything, on the engine's thread: it must be quick and must not block.
     pub on_event: Box<dyn FnMut(EngineEvent) + Send>,
+}
+
+/// What a run of the engine is for, if it is not for the whole list.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// All others rest, as if they were paused, and are left as they are for the next run.
+    pub torrents: BTreeSet<InfoHash>,
+    /// Whether what is lacking is fetched. If not nothing is written to anybody's files.
+    pub fetch: bool,
 }
 
 impl std::fmt::Debug for EngineSetup {
@@ -103,6 +115,7 @@ pub struct Engine {
     watcher: Option<Watcher>,
     /// In place of the state folder of the settings.
     state_override: Option<PathBuf>,
+    scope: Option<Scope>,
     /// Where the session is kept.
     state_folder: PathBuf,
     on_event: Box<dyn FnMut(EngineEvent) + Send>,

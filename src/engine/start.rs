@@ -60,6 +60,7 @@ impl Engine {
             mut config,
             config_path,
             state: state_override,
+            scope,
             on_event,
         } = setup;
         match (&state_override, &config_path) {
@@ -80,6 +81,7 @@ impl Engine {
         let mut engine = Self {
             watcher: config_path.map(|path| Watcher::new(path, Instant::now())),
             state_override,
+            scope,
             state_folder: config.folders.state.clone(),
             on_event,
             torrents: Torrents::default(),

@@ -13,7 +13,7 @@ impl Torrent {
     pub(super) fn feed_hungry(&mut self, now: Instant) {
         let hungry = std::mem::take(&mut self.hungry);
         let ready = self.readiness == Readiness::Yes && self.check.is_none() && self.halt.is_none();
-        if self.stopping || !ready || self.is_complete() {
+        if self.stopping || !ready || self.is_complete() || !self.settings.fetch {
             return;
         }
         self.assembly.fit_to_budget();

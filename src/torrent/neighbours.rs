@@ -296,7 +296,7 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        let interested = self.picker.interests(&peer.session.has);
+        let interested = self.settings.fetch && self.picker.interests(&peer.session.has);
         if interested != peer.session.am_interested {
             peer.session.am_interested = interested;
             let message = if interested {

@@ -53,6 +53,8 @@ pub struct Settings {
     pub max_connections: usize,
     /// The port that peers reach us at.
     pub listen_port: u16,
+    /// Whether it fetches what it lacks. If not it only serves, and nothing of its data changes.
+    pub fetch: bool,
 }
 
 /// What a torrent starts from.

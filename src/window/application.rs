@@ -143,6 +143,7 @@ impl Application {
             config,
             config_path: Some(config_path),
             state: start.state,
+            scope: None,
             on_event,
         })
         .map_err(|error| error.to_string())?;

@@ -12,7 +12,7 @@ use dtorrent::config::Config;
 use dtorrent::engine::api::{
     AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentDetails, TorrentState, TorrentSummary,
 };
-use dtorrent::engine::{Engine, EngineHandle, EngineSetup};
+use dtorrent::engine::{Engine, EngineHandle, EngineSetup, Scope};
 use dtorrent::id::{InfoHash, sha1_of};
 use dtorrent::metainfo::{Builder, Content, Metainfo};
 
@@ -36,11 +36,16 @@ impl Client {
     }
 
     pub(crate) fn start_with(config: Config, home: &Path, config_path: Option<PathBuf>) -> Self {
+        Self::start_for(None, config, home, config_path)
+    }
+
+    fn start_for(scope: Option<Scope>, config: Config, home: &Path, config_path: Option<PathBuf>) -> Self {
         let (events_tx, events) = unbounded();
         let engine = Engine::start(EngineSetup {
             config: config.clone(),
             config_path,
             state: None,
+            scope,
             on_event: Box::new(move |event| drop(events_tx.send(event))),
         });
         let mut client = Self {
@@ -58,6 +63,12 @@ impl Client {
     pub(crate) fn restart(mut self) -> Self {
         self.stop();
         Self::start_with(self.config.clone(), &self.home, None)
+    }
+
+    /// Ends this engine and starts another one for these torrents alone.
+    pub(crate) fn restart_for(mut self, scope: Scope) -> Self {
+        self.stop();
+        Self::start_for(Some(scope), self.config.clone(), &self.home, None)
     }
 
     pub(crate) fn data(&self, path: &str) -> PathBuf {

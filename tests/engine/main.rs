@@ -11,5 +11,6 @@ mod disk;
 mod queue;
 mod removal;
 mod restarts;
+mod scope;
 mod trackers;
 mod transfers;

@@ -13,7 +13,7 @@ use dtorrent::config::{Config, is_bind_target};
 use dtorrent::engine::api::{
     AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentState, TorrentSummary,
 };
-use dtorrent::engine::{Engine, EngineHandle, EngineSetup};
+use dtorrent::engine::{Engine, EngineHandle, EngineSetup, Scope};
 use dtorrent::logging::Logger;
 use dtorrent::net::sockets::SocketFactory;
 
@@ -77,7 +77,7 @@ Examples:
   dtorrent-cli seed film.torrent --dir . --tracker-node
   dtorrent-cli seed film.torrent --dir . --tracker-node=home.example:6969
 
-Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is not served: that is an error,
+Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is not served, nor written to: that is an error,
 which ends the command when nothing else can be served, and else makes its status 1.";
 
 /// Where data lies and where peers reach us.
@@ -223,6 +223,11 @@ impl<'c> Transfer<'c> {
             // We watch the file ourselves: what the command line says must stay in force after an edit.
             config_path: None,
             state: None,
+            scope: Some(Scope {
+                torrents: self.given.torrents.keys().copied().collect(),
+                // What is served is somebody's work: it is not written to.
+                fetch: self.purpose != Purpose::Serve,
+            }),
             on_event: Box::new(move |event| drop(event_tx.send(event))),
         })?;
         let ended = self.follow(&engine, &event_rx, &stop, &log, peers, trust_data);

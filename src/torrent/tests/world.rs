@@ -75,6 +75,7 @@ impl Default for Plan {
                 upload_slots: 4,
                 max_connections: 50,
                 listen_port: 6881,
+                fetch: true,
             },
             have: Vec::new(),
             to_check: Vec::new(),
