@@ -433,3 +433,27 @@ fn the_limit_of_open_files_is_raised_as_far_as_it_goes() {
     assert_eq!(soft, hard, "{open_files}");
     assert_ne!(soft, "64");
 }
+
+#[test]
+fn data_that_was_moved_by_hand_is_taken_up_where_it_is() {
+    let scene = Scene::new();
+    let seed = ["seed", "film.torrent", "--dir", "data", "--state", "s"];
+    let mut first = scene.start(&seed);
+    first.line_with("seeding film");
+    first.signal(Signal::INT);
+    first.wait();
+    // As long as it is where the list has it, another folder may be a mistake.
+    fs::create_dir(scene.path("elsewhere")).unwrap();
+    fs::copy(scene.path("data/film"), scene.path("elsewhere/film")).unwrap();
+    let elsewhere = ["seed", "film.torrent", "--dir", "elsewhere", "--state", "s"];
+    let refused = scene.command(&elsewhere).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("is on the list already"), "{said}");
+    fs::remove_file(scene.path("data/film")).unwrap();
+    let mut moved = scene.start(&elsewhere);
+    moved.line_with("seeding film");
+    moved.signal(Signal::INT);
+    moved.wait();
+    assert!(is_whole(&scene.path("elsewhere/film")));
+}

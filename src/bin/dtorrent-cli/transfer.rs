@@ -1,7 +1,7 @@
 //! `dtorrent-cli download` and `dtorrent-cli seed`: an engine, some torrents, and a wait for the end.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,11 +11,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 use dtorrent::config::watch::Watcher;
 use dtorrent::config::{Config, is_bind_target};
 use dtorrent::engine::api::{
-    AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, TorrentState, TorrentSummary,
+    AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, RemoveData, TorrentState, TorrentSummary,
 };
 use dtorrent::engine::{Engine, EngineHandle, EngineSetup, Scope};
 use dtorrent::logging::Logger;
+use dtorrent::metainfo::Metainfo;
 use dtorrent::net::sockets::SocketFactory;
+use dtorrent::storage::layout::Layout;
 
 use crate::face::Face;
 use crate::given::Given;
@@ -268,6 +270,11 @@ impl<'c> Transfer<'c> {
                     latest = Some(snapshot);
                 }
                 Ok(EngineEvent::Added(id)) => face.add(id),
+                Ok(EngineEvent::Removed(id)) => {
+                    if let Some(metainfo) = self.given.torrents.get(&id) {
+                        self.add(engine, Arc::clone(metainfo), peers, trust_data);
+                    }
+                }
                 Ok(EngineEvent::Failed { info_hash, message }) => {
                     // What is on the list says by its own state whether it can go on.
                     if !info_hash.is_some_and(|id| face.knows(id)) {
@@ -302,9 +309,19 @@ impl<'c> Transfer<'c> {
         goal: &mut Goal,
         face: &Face,
     ) -> Result<()> {
-        let folder = &self.config.folders.downloads;
         for (id, metainfo) in self.given.torrents.clone() {
             let known = present.torrents.iter().find(|torrent| torrent.info_hash == id);
+            if known
+                .is_some_and(|torrent| self.is_elsewhere(torrent) && !has_files(&metainfo, &torrent.folder))
+            {
+                // Its files were moved by hand, or an earlier --dir was mistyped. It is added where it is said to be
+                // once this is done.
+                engine.send(EngineCommand::Remove {
+                    info_hash: id,
+                    data: RemoveData::Keep,
+                });
+                continue;
+            }
             if let Some(Err(error)) = known.map(|torrent| self.check_known(torrent)) {
                 self.given.refuse(error, |line| face.note(|| complain(line)))?;
                 goal.refuse(id);
@@ -325,24 +342,33 @@ impl<'c> Transfer<'c> {
                         peers: peers.to_vec(),
                     });
                 }
-                None => engine.send(EngineCommand::Add(Box::new(AddTorrent {
-                    metainfo,
-                    folder: Some(folder.clone()),
-                    paused: false,
-                    sequential: false,
-                    priorities: Vec::new(),
-                    peers: peers.to_vec(),
-                    trust_data,
-                }))),
+                None => self.add(engine, metainfo, peers, trust_data),
             }
         }
         Ok(())
     }
 
+    fn add(&self, engine: &EngineHandle, metainfo: Arc<Metainfo>, peers: &[SocketAddr], trust_data: bool) {
+        engine.send(EngineCommand::Add(Box::new(AddTorrent {
+            metainfo,
+            folder: Some(self.config.folders.downloads.clone()),
+            paused: false,
+            sequential: false,
+            priorities: Vec::new(),
+            peers: peers.to_vec(),
+            trust_data,
+        })));
+    }
+
+    /// Whether the list has it in another folder than the one that was given.
+    fn is_elsewhere(&self, torrent: &TorrentSummary) -> bool {
+        self.place.dir.is_some() && torrent.folder != self.config.folders.downloads
+    }
+
     /// Whether a torrent that is on the list from an earlier run can be started as it was asked for.
     fn check_known(&self, torrent: &TorrentSummary) -> Result<()> {
         let name = printable(&torrent.name);
-        if self.place.dir.is_some() && torrent.folder != self.config.folders.downloads {
+        if self.is_elsewhere(torrent) {
             bail!(
                 "{name} is on the list already, with its data in {}; give that --dir, or another --state",
                 torrent.folder.display(),
@@ -398,6 +424,12 @@ impl<'c> Transfer<'c> {
             }
         }
     }
+}
+
+/// Whether any file of a torrent is in a folder.
+fn has_files(metainfo: &Metainfo, folder: &Path) -> bool {
+    let layout = Layout::new(&metainfo.info);
+    layout.files().iter().any(|file| folder.join(&file.path).exists())
 }
 
 #[cfg(test)]
