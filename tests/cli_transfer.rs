@@ -7,17 +7,23 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use dtorrent::id::PeerId;
+use dtorrent::metainfo::Metainfo;
+use dtorrent::wire::handshake::{HANDSHAKE_LENGTH, Handshake};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// Larger than any of the engine's slices, and not a multiple of a piece.
 const LENGTH: usize = 3_000_001;
+
+/// How long an answer is waited for.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// A folder with a torrent and its data, and settings that keep to the loopback.
 struct Scene(TempDir);
@@ -380,6 +386,55 @@ fn incomplete_data_is_not_seeded() {
             .contains("fetch the rest with")
     );
     assert_eq!(fs::read(scene.path("data/film")).unwrap(), wrong);
+}
+
+/// Connects as a peer that wants to know whether it has to do with this torrent.
+fn greet(to: &str, metainfo: &Metainfo) -> TcpStream {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
+    let peer_id = PeerId::generate(&mut fastrand::Rng::new());
+    let handshake = Handshake::ours(metainfo.info.info_hash, peer_id);
+    stream.write_all(&handshake.encode()).unwrap();
+    stream
+}
+
+#[test]
+fn beside_data_that_is_served_incomplete_data_is_left_as_it_is() {
+    let scene = Scene::new();
+    let mut damaged = content();
+    damaged[1] ^= 1;
+    fs::write(scene.path("data/other"), &damaged).unwrap();
+    let created = scene.command(&["create", "data/other"]).output().unwrap();
+    assert!(created.status.success(), "{created:?}");
+    damaged[2_000_000] ^= 1;
+    fs::write(scene.path("data/other"), &damaged).unwrap();
+    let metainfo = |name| Metainfo::parse(&fs::read(scene.path(name)).unwrap()).unwrap();
+    let (film, other) = (metainfo("film.torrent"), metainfo("other.torrent"));
+
+    let args = ["seed", "film.torrent", "other.torrent", "--dir", "data"];
+    for _ in 0..2 {
+        let mut seed = scene.start(&[&args[..], &["--state", "state"]].concat());
+        let ready = seed.line_with("seeding film");
+        let address = ready.rsplit_once(" on ").unwrap().1;
+        let mut stderr = BufReader::new(seed.child.as_mut().unwrap().stderr.take().unwrap());
+        let mut line = String::new();
+        stderr.read_line(&mut line).unwrap();
+        assert!(
+            line.contains("other: only") && line.contains("fetch the rest with"),
+            "{line}"
+        );
+
+        // The first may have come before it was stopped, and is let go then.
+        greet(address, &other).read_to_end(&mut Vec::new()).unwrap();
+        let mut answer = Vec::new();
+        greet(address, &other).read_to_end(&mut answer).unwrap();
+        assert_eq!(answer.len(), HANDSHAKE_LENGTH, "it goes on to talk");
+        let mut answer = [0; HANDSHAKE_LENGTH + 1];
+        greet(address, &film).read_exact(&mut answer).unwrap();
+        seed.signal(Signal::TERM);
+        assert_eq!(seed.wait().status.code(), Some(1));
+        assert_eq!(fs::read(scene.path("data/other")).unwrap(), damaged);
+    }
 }
 
 #[test]

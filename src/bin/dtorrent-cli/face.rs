@@ -72,12 +72,6 @@ impl Face {
         }
     }
 
-    /// Shows how things stand, and what that means for the goal.
-    pub(crate) fn follow(&mut self, snapshot: &EngineSnapshot, goal: &mut Goal) -> Result<()> {
-        let news = goal.on_snapshot(Instant::now(), snapshot);
-        self.show(snapshot, goal, &news)
-    }
-
     /// What is new of the tracker in this computer.
     pub(crate) fn show_tracker(
         &mut self,
@@ -97,7 +91,8 @@ impl Face {
         shown
     }
 
-    fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
+    /// Shows how things stand, and what is new for the goal.
+    pub(crate) fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
         self.learn(snapshot);
         for torrent in snapshot.torrents.iter() {
             if let Some(problem) = &torrent.tracker_problem

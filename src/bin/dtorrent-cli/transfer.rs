@@ -21,7 +21,7 @@ use dtorrent::storage::layout::Layout;
 
 use crate::face::Face;
 use crate::given::Given;
-use crate::goal::{Goal, Purpose};
+use crate::goal::{Goal, News, Purpose};
 use crate::output::{complain, printable};
 use crate::settings::{Common, absolute};
 use crate::stop::StopFlag;
@@ -266,7 +266,7 @@ impl<'c> Transfer<'c> {
                 }
                 Ok(EngineEvent::Snapshot(snapshot)) => {
                     face.show_tracker(&snapshot, &self.given.torrents)?;
-                    face.follow(&snapshot, &mut goal)?;
+                    self.follow_up(engine, &snapshot, &mut goal, &mut face)?;
                     latest = Some(snapshot);
                 }
                 Ok(EngineEvent::Added(id)) => face.add(id),
@@ -288,7 +288,7 @@ impl<'c> Transfer<'c> {
                 // Nothing has changed, and that may say something as well.
                 Err(RecvTimeoutError::Timeout) => {
                     if let Some(snapshot) = &latest {
-                        face.follow(snapshot, &mut goal)?;
+                        self.follow_up(engine, snapshot, &mut goal, &mut face)?;
                     }
                 }
                 Ok(_) => {}
@@ -297,6 +297,24 @@ impl<'c> Transfer<'c> {
         }
         drop(face);
         self.verdict(&goal)
+    }
+
+    /// Takes in and shows how things stand, and stops what is not to be served.
+    fn follow_up(
+        &self,
+        engine: &EngineHandle,
+        snapshot: &EngineSnapshot,
+        goal: &mut Goal,
+        face: &mut Face,
+    ) -> Result<()> {
+        let news = goal.on_snapshot(Instant::now(), snapshot);
+        for item in &news {
+            // Left alone, the engine would fetch what is missing, and write over what its owner believes to be whole.
+            if let (Purpose::Serve, News::Failed(id, _)) = (self.purpose, item) {
+                engine.send(EngineCommand::Pause(*id));
+            }
+        }
+        face.show(snapshot, goal, &news)
     }
 
     /// Puts our torrents on the list, or wakes those that are on it from an earlier run.
