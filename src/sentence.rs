@@ -8,9 +8,9 @@ use std::error::Error;
 /// ```
 /// let cause = std::io::Error::other("no luck");
 /// let error = dtorrent::create::CreateError::Read { path: "a.mkv".into(), source: cause };
-/// assert_eq!(dtorrent::sentence::sentence(&error), "cannot read a.mkv: no luck");
+/// assert_eq!(dtorrent::sentence::with_causes(&error), "cannot read a.mkv: no luck");
 /// ```
-pub fn sentence(error: &(dyn Error + 'static)) -> String {
+pub fn with_causes(error: &(dyn Error + 'static)) -> String {
     let mut sentence = error.to_string();
     for cause in std::iter::successors(error.source(), |&error| error.source()) {
         let cause = cause.to_string();

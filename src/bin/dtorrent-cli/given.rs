@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
-use dtorrent::sentence::sentence;
+use dtorrent::sentence::with_causes;
 use dtorrent::size::Count;
 
 use crate::output::{complain, printable};
@@ -60,7 +60,7 @@ impl Given {
             return Err(error);
         }
         self.refused = true;
-        tell(sentence(error.as_ref()));
+        tell(with_causes(error.as_ref()));
         Ok(())
     }
 

@@ -21,7 +21,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use dtorrent::sentence::sentence;
+use dtorrent::sentence::with_causes;
 
 use settings::Common;
 
@@ -75,7 +75,7 @@ fn main() -> ExitCode {
         Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // If stderr is closed too, the status has to do.
-            let _ = writeln!(io::stderr(), "dtorrent-cli: {}", sentence(error.as_ref()));
+            let _ = writeln!(io::stderr(), "dtorrent-cli: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -101,7 +101,7 @@ mod tests {
         };
         let error = anyhow::Error::new(error).context("nothing was shared");
         assert_eq!(
-            sentence(error.as_ref()),
+            with_causes(error.as_ref()),
             "nothing was shared: cannot read a.mkv: no luck"
         );
     }

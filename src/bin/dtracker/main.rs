@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use dtorrent::sentence::sentence;
+use dtorrent::sentence::with_causes;
 
 /// A BitTorrent tracker, over HTTP and UDP.
 #[derive(Debug, Parser)]
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             // If stderr is closed too, the status has to do.
-            let _ = writeln!(io::stderr(), "dtracker: {}", sentence(error.as_ref()));
+            let _ = writeln!(io::stderr(), "dtracker: {}", with_causes(error.as_ref()));
             ExitCode::FAILURE
         }
     }
@@ -96,7 +96,7 @@ mod tests {
             (&["key", there], "File exists"),
         ] {
             let args = Args::parse_from(["dtracker"].iter().chain(args));
-            let said = sentence(run(&args).unwrap_err().as_ref());
+            let said = with_causes(run(&args).unwrap_err().as_ref());
             assert_eq!(said.matches(cause).count(), 1, "{said}");
         }
     }

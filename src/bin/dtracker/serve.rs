@@ -11,7 +11,7 @@ use clap::Args;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use dtorrent::config::LogConfig;
 use dtorrent::logging::Logger;
-use dtorrent::sentence::sentence;
+use dtorrent::sentence::with_causes;
 use dtorrent::tracker::server::{Rules, TrackerConfig, TrackerServer};
 use dtorrent::tracker::swarm::Settings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -143,7 +143,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     let why = running.until_told_to_stop(&signals, &mut node);
     match &why {
         Ok(()) => node.leave(),
-        Err(error) => log::error!("{}", sentence(error.as_ref())),
+        Err(error) => log::error!("{}", with_causes(error.as_ref())),
     }
     let Running { server, logger, .. } = running;
     server.stop();
@@ -241,7 +241,7 @@ impl Running<'_> {
         let (rules, config) = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
-                let why = sentence(error.as_ref());
+                let why = with_causes(error.as_ref());
                 log::error!("the old settings and lists stay in force: {why}");
                 return;
             }
