@@ -16,11 +16,11 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// One piece of work, reported from any thread. When it is dropped, the bar is cleared.
 #[derive(Debug)]
 pub(crate) struct Progress {
-    face: Face,
+    output: Output,
 }
 
 #[derive(Debug)]
-enum Face {
+enum Output {
     Bar(ProgressBar),
     Lines(Mutex<Lines>),
     Silent,
@@ -37,52 +37,52 @@ impl Progress {
     /// Shows a bar if stderr is a terminal, else prints lines on stdout; with `quiet` (because stdout is for a
     /// program) no lines.
     pub(crate) fn new(quiet: bool) -> Self {
-        let face = if io::stderr().is_terminal() {
+        let output = if io::stderr().is_terminal() {
             let bar = ProgressBar::new(0);
             // The template is a constant, and it is right.
             if let Ok(style) = ProgressStyle::with_template("{percent:>3}% [{wide_bar}] {msg}") {
                 bar.set_style(style.progress_chars("=> "));
             }
-            Face::Bar(bar)
+            Output::Bar(bar)
         } else if quiet {
-            Face::Silent
+            Output::Silent
         } else {
-            Face::Lines(Mutex::new(Lines::new(Instant::now())))
+            Output::Lines(Mutex::new(Lines::new(Instant::now())))
         };
-        Self { face }
+        Self { output }
     }
 
     /// `done` of `total` bytes, and what else there is to say.
     pub(crate) fn set(&self, done: u64, total: u64, message: impl Into<Cow<'static, str>>) {
-        match &self.face {
-            Face::Bar(bar) => {
+        match &self.output {
+            Output::Bar(bar) => {
                 bar.set_length(total);
                 bar.set_position(done);
                 bar.set_message(message);
             }
-            Face::Lines(lines) => {
+            Output::Lines(lines) => {
                 let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(line) = lines.next(Instant::now(), done, total, &message.into()) {
                     // Whoever closed stdout does not want to know; the work goes on.
                     let _ = writeln!(io::stdout(), "{line}");
                 }
             }
-            Face::Silent => {}
+            Output::Silent => {}
         }
     }
 
     /// Prints a line that stays, above the bar if there is one.
     pub(crate) fn note(&self, print: impl FnOnce()) {
-        match &self.face {
-            Face::Bar(bar) => bar.suspend(print),
-            Face::Lines(_) | Face::Silent => print(),
+        match &self.output {
+            Output::Bar(bar) => bar.suspend(print),
+            Output::Lines(_) | Output::Silent => print(),
         }
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if let Face::Bar(bar) = &self.face {
+        if let Output::Bar(bar) = &self.output {
             bar.finish_and_clear();
         }
     }

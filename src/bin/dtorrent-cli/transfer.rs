@@ -170,8 +170,9 @@ fn resolve(peers: &[String], config: &Config) -> Result<Vec<SocketAddr>> {
     Ok(found)
 }
 
-/// Waits for the engine's end, and says what it waits for if there is time to wonder.
-fn say_if_it_takes_long(event_rx: &Receiver<EngineEvent>, stop: &StopFlag) {
+/// Follows the engine's end for as long as it may take without a word, and then says what is waited for; the waiting
+/// itself is left to [`EngineHandle::join`]. From now on a signal ends the program at once.
+fn watch_the_end(event_rx: &Receiver<EngineEvent>, stop: &StopFlag) {
     let was_told_to_stop = stop.is_set();
     // Whatever is left to do now, who does not want to wait for it need not.
     stop.arm();
@@ -234,7 +235,7 @@ impl<'c> Transfer<'c> {
         })?;
         let ended = self.follow(&engine, &event_rx, &stop, &log, peers, trust_data);
         engine.send(EngineCommand::Shutdown);
-        say_if_it_takes_long(&event_rx, &stop);
+        watch_the_end(&event_rx, &stop);
         engine.join();
         log.stop();
         ended
