@@ -94,19 +94,9 @@ impl Face {
     /// Shows how things stand, and what is new for the goal.
     pub(crate) fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
         self.learn(snapshot);
-        for torrent in snapshot.torrents.iter() {
-            if let Some(problem) = &torrent.tracker_problem
-                && goal.concerns(torrent.info_hash)
-                && self.without_tracker.insert(torrent.info_hash)
-            {
-                let name = printable(&torrent.name);
-                let problem = printable(problem);
-                self.note(|| {
-                    complain(format_args!(
-                        "{name}: no tracker takes its announces, asking again ({problem})"
-                    ));
-                });
-            }
+        let ours = |torrent: &&Arc<TorrentSummary>| goal.concerns(torrent.info_hash);
+        for torrent in snapshot.torrents.iter().filter(ours) {
+            self.show_troubles(torrent);
         }
         self.show_network(snapshot);
         let find = |id: &InfoHash| snapshot.torrents.iter().find(|torrent| torrent.info_hash == *id);
@@ -129,16 +119,12 @@ impl Face {
             }
             said?;
         }
-        // Once all is there, a server has nothing to tell every few seconds.
-        if let Some(progress) = &self.progress
-            && !goal.is_reached()
-        {
-            let ours: Vec<_> = snapshot
-                .torrents
-                .iter()
-                .map(Arc::as_ref)
-                .filter(|torrent| goal.concerns(torrent.info_hash))
-                .collect();
+        if !goal.is_busy() {
+            // A server has nothing to tell every few seconds, and a bar would stay as it was last.
+            self.progress = None;
+        }
+        if let Some(progress) = &self.progress {
+            let ours: Vec<_> = snapshot.torrents.iter().filter(ours).map(Arc::as_ref).collect();
             progress.set(
                 done(&ours),
                 ours.iter().map(|torrent| torrent.wanted_length).sum(),
@@ -149,6 +135,21 @@ impl Face {
             );
         }
         Ok(())
+    }
+
+    /// What a person should know of a torrent that goes on, each once.
+    fn show_troubles(&mut self, torrent: &TorrentSummary) {
+        let (id, name) = (torrent.info_hash, printable(&torrent.name));
+        if let Some(problem) = &torrent.tracker_problem
+            && self.without_tracker.insert(id)
+        {
+            let problem = printable(problem);
+            self.note(|| {
+                complain(format_args!(
+                    "{name}: no tracker takes its announces, asking again ({problem})"
+                ));
+            });
+        }
     }
 
     /// What keeps peers from reaching us, and us from reaching anybody. The latter is waited for, and told again now and

@@ -157,15 +157,18 @@ impl Goal {
     /// Whether the command has nothing left to do.
     pub(crate) fn is_over(&self) -> bool {
         match self.purpose {
-            Purpose::Complete => !self
-                .torrents
-                .values()
-                .any(|state| matches!(state, Standing::Busy { .. })),
+            Purpose::Complete => !self.is_busy(),
             // As long as one of them can be served, or fetched, there is something to do.
             Purpose::Serve | Purpose::CompleteAndServe => {
                 self.torrents.values().all(|state| *state == Standing::Failed)
             }
         }
+    }
+
+    /// Whether work is left: some torrent is neither there nor given up.
+    pub(crate) fn is_busy(&self) -> bool {
+        let is_busy = |state: &Standing| matches!(state, Standing::Busy { .. });
+        self.torrents.values().any(is_busy)
     }
 
     /// Whether every torrent is there.
@@ -178,9 +181,9 @@ impl Goal {
         self.torrents.values().any(|state| *state == Standing::Failed)
     }
 
-    /// Whether the torrent is one of ours.
+    /// Whether the torrent is one of ours, and has not failed.
     pub(crate) fn concerns(&self, id: InfoHash) -> bool {
-        self.torrents.contains_key(&id)
+        (self.torrents.get(&id)).is_some_and(|state| *state != Standing::Failed)
     }
 }
 
@@ -302,6 +305,8 @@ mod tests {
             goal.on_snapshot(Instant::now(), &shown(&[(A, Seeding), (B, Failed)]));
             assert!(!goal.is_over());
             assert!(goal.has_failed());
+            assert!(!goal.is_busy(), "nothing is left to wait for");
+            assert!(goal.concerns(A) && !goal.concerns(B), "whose bytes never come");
         }
         let mut goal = Goal::new(Purpose::CompleteAndServe, [A]);
         goal.refuse(B);
