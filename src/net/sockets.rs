@@ -375,13 +375,19 @@ impl SocketFactory {
     /// The kernel's number of the interface that everything is bound to, 0 while it does not exist; `None`
     /// if no interface is configured. An interface that was removed and came back has another number, and
     /// what listened on the old one hears nothing.
-    pub fn interface_index(&self) -> Option<u32> {
+    ///
+    /// # Errors
+    /// If the kernel cannot be asked, for lack of descriptors for example.
+    pub fn interface_index(&self) -> Result<Option<u32>, SocketError> {
         let Bind::Interface(name) = self.bind() else {
-            return None;
+            return Ok(None);
         };
-        let index = Socket::new(Domain::IPV4, Type::DGRAM, None)
-            .map(|socket| rustix::net::netdevice::name_to_index(&socket, &name).unwrap_or(0));
-        Some(index.unwrap_or(0))
+        let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
+        match rustix::net::netdevice::name_to_index(&socket, &name) {
+            Ok(index) => Ok(Some(index)),
+            Err(Errno::NODEV) => Ok(Some(0)),
+            Err(error) => Err(SocketError::Io(error.into())),
+        }
     }
 
     fn bind(&self) -> Bind {

@@ -50,9 +50,9 @@ impl Server {
         self.listeners.clear();
         self.paused_until = None;
         self.check_at = now + CHECK_INTERVAL;
-        self.interface = self.sockets.interface_index();
+        self.interface = self.sockets.interface_index()?;
         // An interface that is down, too, lets itself be listened on.
-        self.sockets.check()?;
+        self.check_bind()?;
         let listeners = self.sockets.listen(port)?;
         let mut addresses = Vec::new();
         for listener in &listeners {
@@ -73,10 +73,20 @@ impl Server {
             return None;
         }
         self.check_at = now + CHECK_INTERVAL;
+        // To look takes a socket. That there is none left for it says nothing of those that are open.
+        let is_other = |index| index != self.interface;
         let is_well = !self.listeners.is_empty()
-            && self.interface == self.sockets.interface_index()
-            && self.sockets.check().is_ok();
+            && !self.sockets.interface_index().is_ok_and(is_other)
+            && self.check_bind().is_ok();
         (!is_well).then(|| self.listen(self.port, now))
+    }
+
+    /// Whether what everything is bound to is there, as far as that can be known.
+    fn check_bind(&self) -> Result<(), SocketError> {
+        match self.sockets.check() {
+            Err(error) if error.is_of_the_bind() => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// What to wait for.

@@ -303,6 +303,61 @@ fn a_taken_port_is_reported_and_dialling_goes_on() {
     }
 }
 
+/// Set in the process that runs a test again, alone.
+const ALONE: &str = "DTORRENT_TEST_ALONE";
+
+/// Runs the test of this name again, in a process of its own, whose limits it may change. Whether this is that process.
+fn is_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+#[test]
+fn while_descriptors_are_short_it_listens_on() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    if !is_alone("net::greeter::tests::while_descriptors_are_short_it_listens_on") {
+        return;
+    }
+    // An address, and an interface that every Linux has.
+    for bind in ["127.0.0.1", "lo"] {
+        let sockets = Arc::new(SocketFactory::new(bind).unwrap());
+        let mut now = Instant::now();
+        let mut server = server::Server::new(Arc::clone(&sockets), 0, now);
+        let port = server.listen(0, now).unwrap()[0].port();
+        let _waiting = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        let none_left = Rlimit {
+            current: Some(0),
+            ..limit
+        };
+        setrlimit(Resource::Nofile, none_left).unwrap();
+        assert!(sockets.udp(false).is_err(), "no socket can be made");
+        now += Duration::from_mins(1);
+        let outcome = server.check(now);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        assert!(outcome.is_none(), "{bind}: {outcome:?}");
+        now += Duration::from_mins(1);
+        assert!(
+            server.check(now).is_none(),
+            "{bind}: and there is nothing to tell"
+        );
+        assert_eq!(
+            server.accept(now).len(),
+            1,
+            "{bind}: who had connected is not lost"
+        );
+    }
+}
+
 #[test]
 fn after_a_change_of_the_configuration_it_listens_and_dials_anew() {
     let fixture = greeter(0);
