@@ -4,6 +4,12 @@ use std::fmt;
 
 use ::http::Uri;
 
+/// What trackers end their paths with.
+const WORDS: [&str; 3] = ["announce", "announce.php", "scrape"];
+
+/// Letters of a part of a URL that may be a passkey.
+const SHORTEST_SECRET: usize = 8;
+
 /// What is wrong with a tracker's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {
@@ -83,7 +89,6 @@ impl TrackerUrl {
 /// A tracker's URL as people recognise it, for logs, of a kind too that we cannot ask. Where a passkey may be, there is
 /// an ellipsis: of the path only the words remain that trackers end it with, of the query nothing, and no user name.
 pub fn shown(url: &str) -> String {
-    const WORDS: [&str; 3] = ["announce", "announce.php", "scrape"];
     let uri: Option<Uri> = url.parse().ok();
     let Some((uri, host)) = uri.as_ref().and_then(|uri| Some((uri, uri.host()?))) else {
         return "what is no URL".to_owned();
@@ -107,6 +112,31 @@ pub fn shown(url: &str) -> String {
         shown.push_str("?…");
     }
     shown
+}
+
+/// What a tracker says, without what [`shown`] leaves out of its URL: one that refuses a passkey may repeat it. Of
+/// fewer than eight letters nothing is hidden, since they may be any word.
+pub fn hide(text: &str, url: &str) -> String {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return text.to_owned();
+    };
+    let user = (uri.authority())
+        .and_then(|authority| authority.as_str().rsplit_once('@'))
+        .map_or("", |(user, _)| user);
+    let values = (uri.query().unwrap_or_default().split('&'))
+        .map(|field| field.split_once('=').map_or(field, |(_, value)| value));
+    let mut secrets: Vec<&str> = uri
+        .path()
+        .split('/')
+        .chain(values)
+        .chain(user.split(':'))
+        .collect();
+    secrets.retain(|part| part.len() >= SHORTEST_SECRET && !WORDS.contains(part));
+    // One may be part of another.
+    secrets.sort_unstable_by_key(|part| std::cmp::Reverse(part.len()));
+    secrets
+        .iter()
+        .fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
 }
 
 impl fmt::Display for TrackerUrl {
@@ -170,6 +200,37 @@ mod tests {
             ("no url SECRET", "what is no URL"),
         ] {
             assert_eq!(shown(url), expected);
+        }
+    }
+
+    #[test]
+    fn what_a_tracker_repeats_of_its_url_is_hidden() {
+        for (url, text, expected) in [
+            (
+                "http://t.example/0123456789abcdef/announce",
+                "passkey 0123456789abcdef not found",
+                "passkey … not found",
+            ),
+            (
+                "https://t.example/announce.php?user=joe&passkey=0123456789abcdef",
+                "joe: 0123456789abcdef? No: 0123456789abcdef is banned",
+                "joe: …? No: … is banned",
+            ),
+            (
+                "http://t.example/announce?0123456789abcdef",
+                "0123456789abcdef",
+                "…",
+            ),
+            (
+                "http://me:pass1234word@t.example/announce",
+                "not pass1234word",
+                "not …",
+            ),
+            ("http://t.example/abcdefgh/abcdefghi", "abcdefghi abcdefgh", "… …"),
+            ("http://t.example/a/announce", "a bad announce", "a bad announce"),
+            ("no url", "no luck", "no luck"),
+        ] {
+            assert_eq!(hide(text, url), expected, "{url}");
         }
     }
 

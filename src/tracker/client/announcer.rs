@@ -19,7 +19,7 @@ use crate::tracker::fetch::Fetcher;
 use crate::tracker::http;
 use crate::tracker::queue::{Place, Queue};
 use crate::tracker::tiers::{Action, Tiers, TrackerKey};
-use crate::tracker::url::{TrackerUrl, Transport, shown};
+use crate::tracker::url::{TrackerUrl, Transport, hide, shown};
 
 /// How many peers we ask for while we want some.
 const NUM_WANT: u32 = 200;
@@ -324,6 +324,7 @@ impl Announcer {
             return;
         };
         self.sessions.change(ticket.session, |session| {
+            let result = without_secrets(result, session.tiers.url(ticket.tracker).unwrap_or_default());
             log_announce(session, ticket, &result);
             match result {
                 Ok(response) => {
@@ -357,6 +358,7 @@ impl Announcer {
                     return;
                 };
                 let url = session.tiers.url(ticket.tracker).unwrap_or_default();
+                let reason = hide(&reason, url);
                 log::debug!("{}: scrape of {} failed: {reason}", session.name, shown(url));
             }
         }
@@ -420,6 +422,17 @@ fn push(queue: &mut Queue<Ticket>, number: u64, session: &Session, action: &Acti
 /// The host that is asked: requests to one of them wait for each other.
 fn origin(url: &str) -> String {
     TrackerUrl::parse(url).map_or_else(|_| "an unusable tracker URL".to_owned(), |url| url.origin)
+}
+
+/// What came of an announce, in words that may stand in a log, on a screen or in a service's journal.
+fn without_secrets(result: Result<AnnounceResponse, String>, url: &str) -> Result<AnnounceResponse, String> {
+    match result {
+        Ok(mut response) => {
+            response.warning = response.warning.map(|warning| hide(&warning, url));
+            Ok(response)
+        }
+        Err(reason) => Err(hide(&reason, url)),
+    }
 }
 
 fn log_announce(session: &Session, ticket: &Ticket, result: &Result<AnnounceResponse, String>) {

@@ -120,3 +120,25 @@ fn addresses_in_redirects_are_not_repeated() {
         assert!(!reason.contains("SECRET"), "{location}: {reason}");
     }
 }
+
+#[test]
+fn a_passkey_that_a_tracker_repeats_is_not_passed_on() {
+    const PASSKEY: &str = "0123456789abcdef";
+    let with_passkey = |url: &str| url.replace("/announce", &format!("/{PASSKEY}/announce"));
+    let announcing = announcing();
+    let (refusing, _seen) =
+        http_tracker(|_| ok(&http::encode_failure(&format!("passkey {PASSKEY} not found"))));
+    announcing.start(torrent(1), &[&[&with_passkey(&refusing)]]);
+    let reason = announcing.failure();
+    assert!(reason.contains("passkey … not found"), "{reason}");
+
+    let (warning, _seen) = http_tracker(|_| {
+        ok(&http::encode_announce(&AnnounceResponse {
+            warning: Some(format!("{PASSKEY} expires")),
+            ..good_answer()
+        }))
+    });
+    announcing.start(torrent(2), &[&[&with_passkey(&warning)]]);
+    let status = announcing.status(|trackers| trackers[0].state == TrackerState::Working);
+    assert_eq!(status[0].warning.as_deref(), Some("… expires"));
+}
