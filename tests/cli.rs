@@ -258,7 +258,7 @@ fn failures_are_one_sentence_and_status_1() {
 #[test]
 fn wrong_usage_is_status_2() {
     let home = Home::new();
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 15] = [
         (&[], "Usage:"),
         (&["explode"], "Usage:"),
         (&["show"], "Usage:"),
@@ -286,6 +286,10 @@ fn wrong_usage_is_status_2() {
         (
             &["create", ".", "--tracker", " "],
             "\" \" is not a URL of a tracker",
+        ),
+        (
+            &["create", ".", "--tracker", "udp://tracker.example"],
+            "\"udp://tracker.example\": the URL of a udp tracker needs a port",
         ),
         (
             &["create", ".", "--web-seed", "udp://a.example"],

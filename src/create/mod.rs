@@ -27,6 +27,7 @@ use self::scan::{Scan, ScannedFile};
 use crate::geometry::{Geometry, PieceIndex};
 use crate::hashing;
 use crate::metainfo::{Builder, Content, MAX_FILES, MAX_PIECE_LENGTH, Metainfo, MetainfoError};
+use crate::tracker::url::{TrackerUrl, UrlError};
 
 /// Smallest piece that we make: a block, and the least that some clients accept.
 pub const MIN_PIECE_LENGTH: u32 = 16 * 1024;
@@ -109,6 +110,14 @@ pub enum CreateError {
     /// Something that is no URL.
     #[error("{0:?} is not a URL of a {1}, such as {2}")]
     Url(String, &'static str, &'static str),
+    /// A URL of a tracker that no client could ask.
+    #[error("{url:?}: {source}")]
+    Tracker {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        source: UrlError,
+    },
     /// Too large for a `.torrent`: too many pieces, or paths that are too long.
     #[error("no torrent can be made of this: {0}; larger pieces or fewer files help")]
     Metainfo(#[from] MetainfoError),
@@ -169,10 +178,19 @@ pub const fn check_piece_length(length: u32) -> Result<(), CreateError> {
 /// Whether this may be the URL of a tracker, of those kinds too that only other clients ask (WebTorrent).
 ///
 /// # Errors
-/// [`CreateError::Url`].
+/// [`CreateError::Url`] and [`CreateError::Tracker`].
 pub fn check_tracker_url(url: &str) -> Result<(), CreateError> {
-    let example = "http://tracker.example/announce";
-    check_url(url, &["http", "https", "udp", "ws", "wss"], "tracker", example)
+    let (what, example) = ("tracker", "http://tracker.example/announce");
+    check_url(url, &["http", "https", "udp", "ws", "wss"], what, example)?;
+    match TrackerUrl::parse(url) {
+        // Of a kind that we cannot ask, but web browsers can.
+        Ok(_) | Err(UrlError::Scheme) => Ok(()),
+        Err(UrlError::Invalid) => Err(CreateError::Url(url.to_owned(), what, example)),
+        Err(source @ UrlError::NoPort) => Err(CreateError::Tracker {
+            url: url.to_owned(),
+            source,
+        }),
+    }
 }
 
 /// Whether this may be the URL of a web seed.

@@ -261,6 +261,8 @@ fn urls_are_checked_before_anything_is_read() {
         "htp://x/",
         "http://a b/",
         "http://a/\n",
+        "http:///announce",
+        "udp://:6969",
     ] {
         let trackers = vec![vec![url.to_owned()]];
         let options = CreateOptions {
@@ -272,6 +274,14 @@ fn urls_are_checked_before_anything_is_read() {
             "{url:?}"
         );
     }
+    let portless = CreateOptions {
+        trackers: vec![vec!["udp://x".into()]],
+        ..options(Path::new("/nonexistent"))
+    };
+    assert_eq!(
+        create_quietly(&portless).unwrap_err().to_string(),
+        "\"udp://x\": the URL of a udp tracker needs a port"
+    );
     let options = CreateOptions {
         web_seeds: vec!["udp://x:1".into()],
         ..options(Path::new("/nonexistent"))

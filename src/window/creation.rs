@@ -8,7 +8,6 @@ use std::{io, thread};
 use async_channel::{Receiver, Sender};
 use dtorrent::create::{self, CreateError, CreateOptions, Existing};
 use dtorrent::metainfo::Metainfo;
-use dtorrent::tracker::url::{TrackerUrl, UrlError};
 
 use super::words;
 
@@ -81,17 +80,8 @@ pub(crate) fn tiers(text: &str) -> Vec<Vec<String>> {
 
 /// What is wrong with the first of these trackers that is none, in a sentence.
 pub(crate) fn tracker_problem(tiers: &[Vec<String>]) -> Option<String> {
-    let problem = |url: &String| {
-        if let Err(error) = create::check_tracker_url(url) {
-            return Some(words::sentence(&error.to_string()));
-        }
-        match TrackerUrl::parse(url) {
-            // Web browsers ask trackers that we cannot.
-            Ok(_) | Err(UrlError::Scheme) => None,
-            Err(error) => Some(format!("“{url}”: {}", words::sentence(&error.to_string()))),
-        }
-    };
-    tiers.iter().flatten().find_map(problem)
+    let mut problems = (tiers.iter().flatten()).filter_map(|url| create::check_tracker_url(url).err());
+    problems.next().map(|error| words::sentence(&error.to_string()))
 }
 
 #[cfg(test)]
