@@ -173,113 +173,208 @@ fn trackers_that_failed_come_later_and_take_half_the_places() {
     assert_eq!(running[0], 200);
 }
 
-/// Every rule of the module at any time, and in the end everything has run: whatever comes, ends, hangs or is taken
-/// back, in any order.
+/// Every rule of the module at any time, and in the end everything has run: whatever comes, ends, hangs, goes on
+/// without a worker or is taken back, in any order.
 #[test]
 fn random_histories_keep_the_rules() {
-    for seed in 0..200 {
+    let mut most = Most::default();
+    for seed in 0..16 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut now = Instant::now();
-        let mut queue = Queue::default();
-        // What waits and what runs, by number.
-        let mut waiting: Vec<(u32, Place)> = Vec::new();
-        let mut running: Vec<(u32, Place)> = Vec::new();
-        let mut answering = HashSet::new();
-        for number in 0..400 {
-            let torrent = rng.u8(..20);
-            let host = format!("host{}", rng.u8(..4));
-            // A request is for a torrent that was not stopped, or the one `stopped` of its life.
-            let is_line =
-                |place: &Place| place.info_hash == InfoHash::new([torrent; 20]) && place.host == host;
-            let parting = waiting.iter().any(|(_, other)| other.farewell && is_line(other))
-                || running.iter().any(|(_, other)| other.farewell && is_line(other));
-            let new = Place {
-                retry: rng.u8(..4) == 0,
-                farewell: !parting && rng.u8(..8) == 0,
-                ..place(torrent, &host)
-            };
-            waiting.push((number, new.clone()));
-            queue.push(new, number);
+        let mut history = History::default();
+        let mut ends = 0;
+        for number in 0..800 {
+            if number % 100 == 0 {
+                // For a while everything hangs, or much of it ends.
+                ends = rng.usize(..4);
+            }
+            // Some torrents have more to ask than others.
+            let torrent = rng.u8(..6).min(rng.u8(..6));
+            let host = format!("host{}", rng.u8(..60));
+            history.push(number, place(torrent, &host), &mut rng);
             if rng.u8(..20) == 0 {
-                let gone = rng.u32(..=number);
-                let withdrawn = queue.withdraw(|&request| request == gone);
-                assert_eq!(
-                    withdrawn.len(),
-                    waiting.iter().filter(|(n, _)| *n == gone).count()
-                );
-                waiting.retain(|(n, _)| *n != gone);
+                history.withdraw(rng.u32(..=number));
             }
-            step(&mut queue, &mut waiting, &mut running, &answering, now);
-            for _ in 0..rng.usize(..3) {
-                end_one(&mut queue, &mut running, &mut answering, &mut rng);
+            history.start_all(&mut most);
+            if rng.u8(..20) == 0 {
+                history.detach_one(&mut rng);
             }
-            now += Duration::from_millis(rng.u64(..300));
+            for _ in 0..rng.usize(..=ends) {
+                history.end_one(&mut rng);
+            }
+            history.now += Duration::from_millis(rng.u64(..300));
         }
-        step(&mut queue, &mut waiting, &mut running, &answering, now);
-        while !waiting.is_empty() {
+        history.start_all(&mut most);
+        while !history.waiting.is_empty() {
+            let waiting = history.waiting.len();
             assert!(
-                !running.is_empty(),
-                "seed {seed}: nothing runs, and {} wait",
-                waiting.len()
+                !history.running.is_empty(),
+                "seed {seed}: nothing runs, {waiting} wait"
             );
-            end_one(&mut queue, &mut running, &mut answering, &mut rng);
-            step(&mut queue, &mut waiting, &mut running, &answering, now);
+            history.end_one(&mut rng);
+            history.start_all(&mut most);
         }
-        assert_eq!(queue.pop(now), None);
+        assert_eq!(history.queue.pop(history.now), None);
     }
+    // Each of the rules had something to keep back.
+    let limits = Most {
+        held: MOST_WORKERS,
+        brisk: WORKERS,
+        retries: WORKERS / 2,
+        of_a_torrent: PER_TORRENT,
+        at_a_host: PER_HOST,
+        farewells_at_a_host: PER_HOST,
+    };
+    assert_eq!(most, limits);
 }
 
-/// Runs what may run, and looks whether it may.
-fn step(
-    queue: &mut Queue<u32>,
-    waiting: &mut Vec<(u32, Place)>,
-    running: &mut Vec<(u32, Place)>,
-    answering: &HashSet<String>,
+/// The most that ran at a time when one more was started, which is counted; but for `held` and the last, those that are
+/// no `stopped`.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Most {
+    held: usize,
+    brisk: usize,
+    retries: usize,
+    of_a_torrent: usize,
+    at_a_host: usize,
+    farewells_at_a_host: usize,
+}
+
+/// A request that runs.
+struct Started {
+    number: u32,
+    place: Place,
+    since: Instant,
+    detached: bool,
+}
+
+/// A queue, and beside it what it should know.
+struct History {
+    queue: Queue<u32>,
     now: Instant,
-) {
-    while let Some((place, number)) = queue.pop(now) {
-        let at = waiting.iter().position(|(n, _)| *n == number).expect("it waits");
-        waiting.remove(at);
-        let same_line = |other: &Place| other.is_same_line(&place);
-        if place.farewell {
-            let beside = running
-                .iter()
-                .filter(|(_, other)| other.farewell && other.host == place.host);
-            assert!(beside.count() < PER_HOST);
-        } else {
-            assert!(!running.iter().any(|(_, other)| same_line(other)));
-            let before = |(n, other): &(u32, Place)| same_line(other) && (*n < number || other.farewell);
-            assert!(!waiting.iter().any(before), "{number} has overtaken another");
-            let beside = running
-                .iter()
-                .filter(|(_, other)| !other.farewell && other.host == place.host);
-            let most = if answering.contains(&place.host) {
-                PER_HOST
-            } else {
-                1
-            };
-            assert!(beside.count() < most);
+    waiting: Vec<(u32, Place)>,
+    running: Vec<Started>,
+    answering: HashSet<String>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            queue: Queue::default(),
+            now: Instant::now(),
+            waiting: Vec::new(),
+            running: Vec::new(),
+            answering: HashSet::new(),
         }
-        running.push((number, place));
-        assert!(running.len() <= MOST_WORKERS);
     }
 }
 
-fn end_one(
-    queue: &mut Queue<u32>,
-    running: &mut Vec<(u32, Place)>,
-    answering: &mut HashSet<String>,
-    rng: &mut fastrand::Rng,
-) {
-    if running.is_empty() {
-        return;
+impl History {
+    fn push(&mut self, number: u32, place: Place, rng: &mut fastrand::Rng) {
+        // A request is for a torrent that was not stopped, or the one `stopped` of its life.
+        let waiting = self.waiting.iter().map(|(_, other)| other);
+        let mut all = waiting.chain(self.running.iter().map(|other| &other.place));
+        let parting = all.any(|other| other.farewell && other.is_same_line(&place));
+        let new = Place {
+            retry: rng.u8(..4) == 0,
+            farewell: !parting && rng.u8(..6) == 0,
+            ..place
+        };
+        self.waiting.push((number, new.clone()));
+        self.queue.push(new, number);
     }
-    let (_, place) = running.swap_remove(rng.usize(..running.len()));
-    let success = rng.bool();
-    if success {
-        answering.insert(place.host.clone());
-    } else {
-        answering.remove(&place.host);
+
+    fn withdraw(&mut self, gone: u32) {
+        let withdrawn = self.queue.withdraw(|&request| request == gone);
+        let before = self.waiting.len();
+        self.waiting.retain(|(number, _)| *number != gone);
+        assert_eq!(withdrawn.len(), before - self.waiting.len());
     }
-    queue.done(&place, success);
+
+    /// Runs what may run, and looks whether it may.
+    fn start_all(&mut self, most: &mut Most) {
+        while let Some((place, number)) = self.queue.pop(self.now) {
+            let at = self.waiting.iter().position(|(n, _)| *n == number);
+            self.waiting.remove(at.expect("it waits"));
+            self.check_turn(number, &place);
+            self.running.push(Started {
+                number,
+                place: place.clone(),
+                since: self.now,
+                detached: false,
+            });
+            self.check_room(&place, most);
+        }
+        assert_eq!(self.queue.held_workers(), self.held(|_| true));
+    }
+
+    /// Of one torrent at one tracker each waits for the one before it, and a `stopped` for none.
+    fn check_turn(&self, number: u32, place: &Place) {
+        if place.farewell {
+            return;
+        }
+        let under_way = |other: &Started| other.place.is_same_line(place);
+        let other = self.running.iter().find(|other| under_way(other));
+        assert!(other.is_none(), "{number} runs beside {}", other.unwrap().number);
+        let before = |(n, other): &(u32, Place)| other.is_same_line(place) && (*n < number || other.farewell);
+        assert!(!self.waiting.iter().any(before), "{number} has overtaken another");
+    }
+
+    /// What runs now that this was started is not too much of anything.
+    fn check_room(&self, place: &Place, most: &mut Most) {
+        let at_host =
+            |farewell| self.held(|other| other.place.host == place.host && other.place.farewell == farewell);
+        let keep = |most: &mut usize, count: usize, limit: usize| {
+            assert!(count <= limit, "{count} of {limit}: {place:?}");
+            *most = count.max(*most);
+        };
+        keep(&mut most.held, self.held(|_| true), MOST_WORKERS);
+        if place.farewell {
+            keep(&mut most.farewells_at_a_host, at_host(true), PER_HOST);
+            return;
+        }
+        let brisk = |other: &Started| self.now < other.since + SLOW_AFTER;
+        keep(&mut most.brisk, self.held(brisk), WORKERS);
+        let of_torrent = self.held(|other| brisk(other) && other.place.info_hash == place.info_hash);
+        keep(&mut most.of_a_torrent, of_torrent, PER_TORRENT);
+        let answers = self.answering.contains(&place.host);
+        keep(
+            &mut most.at_a_host,
+            at_host(false),
+            if answers { PER_HOST } else { 1 },
+        );
+        if place.retry {
+            let retries = self.held(|other| brisk(other) && other.place.retry);
+            keep(&mut most.retries, retries, WORKERS / 2);
+            assert!(self.held(|other| other.place.retry) <= MOST_WORKERS / 2);
+        }
+    }
+
+    /// How many of those that run hold a worker and are such.
+    fn held(&self, such: impl Fn(&Started) -> bool) -> usize {
+        let held = |other: &&Started| !other.detached && such(other);
+        self.running.iter().filter(held).count()
+    }
+
+    fn detach_one(&mut self, rng: &mut fastrand::Rng) {
+        if !self.running.is_empty() {
+            let at = rng.usize(..self.running.len());
+            self.running[at].detached = true;
+            self.queue.detach(&self.running[at].place);
+        }
+    }
+
+    fn end_one(&mut self, rng: &mut fastrand::Rng) {
+        if self.running.is_empty() {
+            return;
+        }
+        let at = rng.usize(..self.running.len());
+        let Started { place, .. } = self.running.swap_remove(at);
+        let success = rng.bool();
+        if success {
+            self.answering.insert(place.host.clone());
+        } else {
+            self.answering.remove(&place.host);
+        }
+        self.queue.done(&place, success);
+    }
 }
