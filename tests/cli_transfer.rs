@@ -285,6 +285,35 @@ fn a_download_whose_data_is_gone_begins_anew_if_its_folder_is_there() {
 }
 
 #[test]
+fn a_file_that_has_gone_is_told_of_before_it_is_fetched_again() {
+    let scene = Scene::new();
+    fs::create_dir(scene.path("data/pair")).unwrap();
+    for name in ["data/pair/a", "data/pair/b"] {
+        fs::write(scene.path(name), content()).unwrap();
+    }
+    let created = scene.command(&["create", "data/pair"]).output().unwrap();
+    assert!(created.status.success(), "{created:?}");
+    let mut seed = scene.start(&["seed", "pair.torrent", "--dir", "data", "--state", "seed-state"]);
+    let ready = seed.line_with("seeding pair");
+    let peer = ready.rsplit_once(" on ").unwrap().1;
+    let args = ["download", "pair.torrent", "--dir", "to", "--state", "state"];
+    let args = [&args[..], &["--peer", peer]].concat();
+    let output = scene.command(&args).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(complaints(&output).is_empty(), "{output:?}");
+
+    fs::remove_file(scene.path("to/pair/b")).unwrap();
+    let output = scene.command(&args).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let [line] = complaints(&output)[..] else {
+        panic!("{output:?}")
+    };
+    let expected = "dtorrent-cli: pair: “pair/b” was missing from ";
+    assert!(line.starts_with(expected), "{line}");
+    assert!(is_whole(&scene.path("to/pair/b")));
+}
+
+#[test]
 fn trackers_that_take_no_announce_are_pointed_out() {
     let scene = Scene::new();
     // A port at which nobody listens any more.

@@ -28,6 +28,8 @@ pub(crate) struct Face {
     was_offline: bool,
     /// Torrents of which it was told that no tracker answers.
     without_tracker: BTreeSet<InfoHash>,
+    /// Torrents of which it was told what their notice says.
+    noticed: BTreeSet<InfoHash>,
     tracker: TrackerFace,
 }
 
@@ -43,6 +45,7 @@ impl Face {
             offline: Reminder::default(),
             was_offline: false,
             without_tracker: BTreeSet::new(),
+            noticed: BTreeSet::new(),
             tracker: TrackerFace::default(),
         }
     }
@@ -140,6 +143,11 @@ impl Face {
     /// What a person should know of a torrent that goes on, each once.
     fn show_troubles(&mut self, torrent: &TorrentSummary) {
         let (id, name) = (torrent.info_hash, printable(&torrent.name));
+        if let Some(notice) = &torrent.notice
+            && self.noticed.insert(id)
+        {
+            self.note(|| complain(format_args!("{name}: {}", printable(notice))));
+        }
         if let Some(problem) = &torrent.tracker_problem
             && self.without_tracker.insert(id)
         {
