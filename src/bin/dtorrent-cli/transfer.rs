@@ -310,7 +310,7 @@ impl<'c> Transfer<'c> {
     ) -> Result<()> {
         let news = goal.on_snapshot(Instant::now(), snapshot);
         for item in &news {
-            // Left alone, the engine would fetch what is missing, and write over what its owner believes to be whole.
+            // Left alone, the engine would announce it, and share what there is of it.
             if let (Purpose::Serve, News::Failed(id, _)) = (self.purpose, item) {
                 engine.send(EngineCommand::Pause(*id));
             }
