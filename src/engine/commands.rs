@@ -9,13 +9,14 @@ use crate::config::Config;
 use crate::engine::Engine;
 use crate::engine::api::{AddTorrent, EngineCommand, EngineEvent, Priority};
 use crate::engine::entry::{AfterStop, Entry, Limits, Thread, unix_now};
+use crate::engine::missing::MissingFiles;
 use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::net::greeter::GreeterCommand;
 use crate::net::limiter::Limiter;
 use crate::size::Count;
 use crate::storage::Storage;
-use crate::storage::layout::{FileIndex, Layout};
+use crate::storage::layout::Layout;
 use crate::storage::resume::ResumeRecord;
 use crate::storage::state_dir::Loaded;
 use crate::torrent::link::TorrentCommand;
@@ -252,7 +253,11 @@ impl Engine {
             let vouched = entry.storage.vouch(&record, &candidates);
             entry.parked.have = vouched.trusted;
             entry.parked.unchecked = vouched.recheck;
-            entry.notice = missing_files(&entry, &vouched.missing);
+            // Of a move that could not be ended, some files are in the new folder.
+            if entry.failed.is_none() {
+                let folder = entry.folder.clone();
+                entry.missing = MissingFiles::new(vouched.missing, folder, &entry.parked.priorities);
+            }
         } else if entry.storage.has_data() {
             entry.distrust_data();
         }
@@ -265,9 +270,9 @@ impl Engine {
             );
             log::warn!("{}: {message}", entry.name());
             entry.failed = Some(message);
-            entry.notice = None;
+            entry.missing.forget();
         }
-        if let Some(notice) = &entry.notice {
+        if let Some(notice) = entry.notice() {
             log::warn!("{}: {notice}", entry.name());
         }
         let id = entry.info_hash();
@@ -303,7 +308,7 @@ impl Engine {
                 .is_none_or(|scope| scope.torrents.contains(&metainfo.info.info_hash)),
             paused: false,
             failed: None,
-            notice: None,
+            missing: MissingFiles::default(),
             active: false,
             thread: Thread::None,
             after_stop: VecDeque::new(),
@@ -379,28 +384,6 @@ impl Engine {
         self.tell(EngineEvent::Configured(config));
         self.queue_is_stale = true;
         self.tell_snapshot();
-    }
-}
-
-/// What is said of wanted files that have gone since the last run: without a word they would seem never to have
-/// been there.
-fn missing_files(entry: &Entry, missing: &[FileIndex]) -> Option<String> {
-    let priority = |file: &FileIndex| entry.parked.priorities.get(file.get()).copied();
-    let wanted = |file: &&FileIndex| priority(file) != Some(Priority::Skip);
-    let wanted: Vec<&FileIndex> = missing.iter().filter(wanted).collect();
-    let folder = entry.folder.display();
-    match wanted[..] {
-        [] => None,
-        [one] => {
-            let name = entry.storage.layout().files()[one.get()].path.display();
-            Some(format!(
-                "“{name}” was missing from {folder} and is fetched again; skip it to do without"
-            ))
-        }
-        _ => Some(format!(
-            "{} files were missing from {folder} and are fetched again; skip them to do without",
-            wanted.len()
-        )),
     }
 }
 

@@ -10,6 +10,7 @@ use crossbeam_channel::Receiver;
 
 use crate::bitfield::Bitfield;
 use crate::engine::api::{Priority, RemoveData, TorrentDetails, TorrentState, TorrentSummary, TrackerDetail};
+use crate::engine::missing::MissingFiles;
 use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::net::limiter::Limiter;
@@ -90,8 +91,7 @@ pub(super) struct Entry {
     pub(super) paused: bool,
     /// Why it cannot run, until the user starts it again.
     pub(super) failed: Option<String>,
-    /// What the user should know until all is there again.
-    pub(super) notice: Option<String>,
+    pub(super) missing: MissingFiles,
     /// It is its turn, by the queue.
     pub(super) active: bool,
     pub(super) thread: Thread,
@@ -302,7 +302,7 @@ impl Entry {
             name: info.name.clone(),
             state,
             error: self.error().map(str::to_owned),
-            notice: self.notice.clone().filter(|_| self.has_work()),
+            notice: self.notice().filter(|_| self.has_work()),
             tracker_problem: self.tracker_problem(),
             total_length,
             wanted_length,
@@ -330,6 +330,11 @@ impl Entry {
     /// Pieces are being hashed, or are to be hashed before anything else.
     fn is_checking(&self) -> bool {
         self.status.checking.is_some() || !self.parked.unchecked.is_empty()
+    }
+
+    /// What the user should know though it goes on.
+    pub(super) fn notice(&self) -> Option<String> {
+        self.missing.words(self.storage.layout())
     }
 
     fn error(&self) -> Option<&str> {
@@ -410,7 +415,7 @@ impl Entry {
     pub(super) fn recheck(&mut self) {
         self.distrust_data();
         self.failed = None;
-        self.notice = None;
+        self.missing.forget();
         self.finish_move();
         self.status.halted = None;
         self.rechecking = !self.parked.unchecked.is_empty();
@@ -427,6 +432,7 @@ impl Entry {
     /// Changes what is wanted.
     pub(super) fn set_priorities(&mut self, priorities: Vec<Priority>) {
         self.parked.priorities.clone_from(&priorities);
+        self.missing.forget_skipped(&priorities);
         if matches!(self.thread, Thread::None) {
             self.refresh_status();
         } else {

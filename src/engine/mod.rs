@@ -13,6 +13,7 @@ mod entry;
 mod keeper;
 mod lifecycle;
 mod list;
+mod missing;
 mod routing;
 mod start;
 mod tracker_node;

@@ -76,7 +76,7 @@ impl Engine {
             self.announcer.send(AnnouncerCommand::Completed(id));
         }
         entry.completed_at.get_or_insert_with(unix_now);
-        entry.notice = None;
+        entry.missing.forget();
         self.save(id);
         self.queue_is_stale = true;
         self.tell_snapshot();

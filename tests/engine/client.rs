@@ -280,7 +280,7 @@ impl Torrent {
             files => Content::Folder(
                 files
                     .iter()
-                    .map(|(path, length)| (vec![(*path).to_owned()], *length as u64))
+                    .map(|(path, length)| (path.split('/').map(str::to_owned).collect(), *length as u64))
                     .collect(),
             ),
         };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use dtorrent::engine::api::{EngineCommand, EngineEvent, Priority, RemoveData, TorrentState};
+use dtorrent::engine::api::{EngineCommand, EngineEvent, Priority, RemoveData, TorrentState, TorrentSummary};
 use tempfile::tempdir;
 
 use crate::client::{Client, PIECE, Torrent};
@@ -207,10 +207,54 @@ fn files_that_have_gone_are_told_of_and_fetched_again() {
         priorities: vec![Priority::Normal, Priority::Normal, Priority::Skip],
     });
     client.stop();
-    for name in ["films/b", "films/c"] {
+    for name in ["films/a", "films/b", "films/c"] {
         fs::remove_file(client.data(name)).unwrap();
     }
+    // With none of its files the torrent would fail.
+    fs::write(client.data("films/c"), "c").unwrap();
     let mut client = client.restart();
-    let one = client.wait_torrent(torrent.id(), "a notice", |torrent| torrent.notice.is_some());
-    assert!(one.notice.unwrap().starts_with("“films/b” was missing from "));
+    let says = |words: &'static str| {
+        move |torrent: &TorrentSummary| {
+            (torrent.notice.as_ref()).is_some_and(|notice| notice.starts_with(words))
+        }
+    };
+    client.wait_torrent(torrent.id(), "two files", says("2 files were missing from "));
+
+    // Who skips a file, as the notice says, has heard of it.
+    let half = 4 * PIECE as u64;
+    for (a, wanted) in [(Priority::Skip, half), (Priority::Normal, 2 * half)] {
+        client.send(EngineCommand::SetPriorities {
+            info_hash: torrent.id(),
+            priorities: vec![a, Priority::Normal, Priority::Skip],
+        });
+        let one = client.wait_torrent(torrent.id(), "the choice", |torrent| {
+            torrent.wanted_length == wanted
+        });
+        assert!(says("“films/b” was missing from ")(&one), "{one:?}");
+    }
+}
+
+#[test]
+fn files_that_are_on_their_way_are_not_missing() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::folder("films", &[("a", 4 * PIECE), ("sub/b", 4 * PIECE)]);
+    let mut client = Client::start(home.path());
+    client.seed(&torrent);
+    client.stop();
+    // Killed after the first file, and what is in the way of the second came later.
+    let new = home.path().join("new");
+    fs::create_dir_all(new.join("films")).unwrap();
+    fs::rename(client.data("films/a"), new.join("films/a")).unwrap();
+    fs::write(new.join("films/sub"), "no folder").unwrap();
+    let note = home.path().join(format!("state/torrents/{}.move", torrent.id()));
+    fs::write(&note, format!("r{}\0", new.display())).unwrap();
+
+    let mut client = Client::start_with(client.config.clone(), home.path(), None);
+    let failed = client.wait_state(torrent.id(), TorrentState::Failed);
+    assert!(failed.error.unwrap().contains("the rest cannot be moved"));
+    assert_eq!(failed.notice, None);
+    fs::remove_file(new.join("films/sub")).unwrap();
+    client.send(EngineCommand::Start(torrent.id()));
+    let found = client.wait_state(torrent.id(), TorrentState::Seeding);
+    assert_eq!((found.folder, found.notice), (new, None));
 }
