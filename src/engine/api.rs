@@ -303,6 +303,36 @@ pub struct TorrentSummary {
     pub folder: PathBuf,
 }
 
+impl TorrentSummary {
+    /// A torrent of which nothing else is known: no bytes, no peers, no problem.
+    pub fn new(info_hash: InfoHash, name: &str, state: TorrentState) -> Self {
+        Self {
+            info_hash,
+            name: name.to_owned(),
+            state,
+            error: None,
+            notice: None,
+            tracker_problem: None,
+            total_length: 0,
+            wanted_length: 0,
+            wanted_done: 0,
+            progress: 0.0,
+            copying: None,
+            download_rate: 0,
+            upload_rate: 0,
+            download_limit_kib: 0,
+            upload_limit_kib: 0,
+            sequential: false,
+            downloaded: 0,
+            uploaded: 0,
+            eta: None,
+            peers: 0,
+            seeds: 0,
+            folder: PathBuf::new(),
+        }
+    }
+}
+
 /// All that can be seen of one torrent.
 #[derive(Debug, Clone, Serialize)]
 pub struct TorrentDetails {

@@ -215,6 +215,8 @@ pub(crate) const fn priority(priority: Priority) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use dtorrent::id::InfoHash;
+
     use super::*;
 
     #[test]
@@ -226,28 +228,11 @@ mod tests {
 
     fn torrent(state: TorrentState) -> TorrentSummary {
         TorrentSummary {
-            info_hash: dtorrent::id::InfoHash::new([1; 20]),
-            name: "film".to_owned(),
-            state,
-            error: None,
-            notice: None,
-            tracker_problem: None,
             total_length: 4 << 20,
             wanted_length: 4 << 20,
             wanted_done: 1 << 20,
             progress: 0.25,
-            copying: None,
-            download_rate: 0,
-            upload_rate: 0,
-            download_limit_kib: 0,
-            upload_limit_kib: 0,
-            sequential: false,
-            downloaded: 0,
-            uploaded: 0,
-            eta: None,
-            peers: 0,
-            seeds: 0,
-            folder: "/downloads".into(),
+            ..TorrentSummary::new(InfoHash::new([1; 20]), "film", state)
         }
     }
 

@@ -198,28 +198,10 @@ mod tests {
 
     fn torrent(info_hash: InfoHash, state: TorrentState) -> TorrentSummary {
         TorrentSummary {
-            info_hash,
-            name: "x".into(),
-            state,
             error: matches!(state, TorrentState::Failed | TorrentState::Waiting).then(|| "no luck".into()),
-            notice: None,
-            tracker_problem: None,
-            total_length: 10,
             wanted_length: 10,
             wanted_done: 4,
-            progress: 0.4,
-            copying: None,
-            download_rate: 0,
-            upload_rate: 0,
-            download_limit_kib: 0,
-            upload_limit_kib: 0,
-            sequential: false,
-            downloaded: 0,
-            uploaded: 0,
-            eta: None,
-            peers: 0,
-            seeds: 0,
-            folder: "/d".into(),
+            ..TorrentSummary::new(info_hash, "x", state)
         }
     }
 
