@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dtorrent::engine::api::{PeerDetail, Priority, TorrentState, TorrentSummary};
-use dtorrent::size::Size;
+use dtorrent::size::{Count, Size};
 
 /// What stands where there is nothing to say.
 pub(crate) const NONE: &str = "–";
@@ -165,16 +165,26 @@ pub(crate) fn completed(summary: &TorrentSummary) -> String {
 /// nothing is under way.
 pub(crate) fn farewell(torrents: &[Arc<TorrentSummary>]) -> Option<String> {
     use TorrentState::{Checking, Downloading, Moving, Queued, Waiting};
-    let unfinished = (torrents.iter())
-        .filter(|torrent| matches!(torrent.state, Checking | Downloading | Queued | Waiting))
-        .count();
-    let mut sentences = match unfinished {
-        0 => Vec::new(),
-        1 => vec!["1 download is saved and goes on when DTorrent is opened again.".to_owned()],
-        many => vec![format!(
-            "{many} downloads are saved and go on when DTorrent is opened again."
-        )],
+    let number = |is_it: fn(TorrentState) -> bool| {
+        let those = torrents.iter().filter(|torrent| is_it(torrent.state));
+        those.count() as u64
     };
+    let downloads = number(|state| matches!(state, Downloading | Queued | Waiting));
+    // What it will turn out to be, a download or complete, nobody knows yet.
+    let checks = number(|state| state == Checking);
+    let counts = [Count(downloads, "download"), Count(checks, "check")];
+    let counts: Vec<String> = (counts.iter().filter(|count| count.0 > 0))
+        .map(Count::to_string)
+        .collect();
+    let go_on = match downloads + checks {
+        1 => "is saved and goes on",
+        _ => "are saved and go on",
+    };
+    let mut sentences = Vec::new();
+    if !counts.is_empty() {
+        let counts = counts.join(" and ");
+        sentences.push(format!("{counts} {go_on} when DTorrent is opened again."));
+    }
     if (torrents.iter()).any(|torrent| torrent.state == Moving && torrent.copying.is_some()) {
         sentences.push("Data that is being moved stays where it was.".to_owned());
     }
@@ -269,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_farewell_counts_what_does_not_go_on() {
-        use TorrentState::{Downloading, Failed, Moving, Paused, Queued, Seeding};
+        use TorrentState::{Checking, Downloading, Failed, Moving, Paused, Queued, Seeding, Waiting};
         let words = |states: &[TorrentState]| {
             let torrents: Vec<_> = states.iter().map(|state| Arc::new(torrent(*state))).collect();
             farewell(&torrents)
@@ -280,10 +290,21 @@ mod tests {
             None,
             "a move that renames is over"
         );
-        let one = words(&[Seeding, Downloading]).unwrap();
-        assert!(one.starts_with("1 download is saved and goes on"), "{one}");
-        let two = words(&[Queued, Downloading]).unwrap();
-        assert!(two.starts_with("2 downloads are saved and go on"), "{two}");
+        for (states, start) in [
+            (&[Seeding, Downloading][..], "1 download is saved and goes on "),
+            (
+                &[Queued, Downloading, Waiting],
+                "3 downloads are saved and go on ",
+            ),
+            (&[Checking, Seeding], "1 check is saved and goes on "),
+            (
+                &[Checking, Downloading, Checking],
+                "1 download and 2 checks are saved and go on ",
+            ),
+        ] {
+            let told = words(states).unwrap();
+            assert!(told.starts_with(start), "{told}");
+        }
     }
 
     #[test]
