@@ -8,6 +8,7 @@ use adw::subclass::prelude::*;
 use dtorrent::bitfield::Bitfield;
 use dtorrent::engine::api::{EngineCommand, Priority, TorrentDetails, TorrentSummary};
 use dtorrent::id::InfoHash;
+use dtorrent::size::Count;
 use gtk::glib;
 
 use super::engine_link::EngineLink;
@@ -145,7 +146,7 @@ impl GeneralPage {
         imp.peers_row.set_value(&format!(
             "{} connected, {}",
             summary.peers,
-            words::count(summary.seeds, "seed")
+            Count(summary.seeds as u64, "seed")
         ));
         let down = words::limited_rate(summary.download_rate, summary.download_limit_kib);
         let up = words::limited_rate(summary.upload_rate, summary.upload_limit_kib);
@@ -158,7 +159,7 @@ impl GeneralPage {
         });
         imp.name_row.set_value(&summary.name);
         imp.hash_row.set_value(&summary.info_hash.to_string());
-        let bytes = words::count(summary.total_length, "byte");
+        let bytes = Count(summary.total_length, "byte");
         imp.size_row
             .set_value(&format!("{} ({bytes})", words::size(summary.total_length)));
         imp.folder_row.set_value(&summary.folder.to_string_lossy());
@@ -290,7 +291,7 @@ fn received(details: &TorrentDetails) -> String {
 
 fn structure(details: &TorrentDetails) -> String {
     if details.multi_file {
-        format!("Folder of {}", words::count(details.files.len(), "file"))
+        format!("Folder of {}", Count(details.files.len() as u64, "file"))
     } else {
         "Single file".to_owned()
     }

@@ -14,6 +14,7 @@ use dtorrent::engine::api::{
 };
 use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
+use dtorrent::size::Count;
 use gtk::{gdk, gio, glib};
 
 use super::create_dialog::CreateDialog;
@@ -279,8 +280,8 @@ impl MainWindow {
             words::limited_rate(snapshot.upload_rate, snapshot.upload_limit_kib),
         );
         let mut counts = vec![
-            words::count(snapshot.torrents.len(), "torrent"),
-            words::count(snapshot.connections, "connection"),
+            Count(snapshot.torrents.len() as u64, "torrent").to_string(),
+            Count(snapshot.connections as u64, "connection").to_string(),
         ];
         if let Some(address) = snapshot.listening.first() {
             counts.push(format!("port {}", address.port()));

@@ -7,11 +7,10 @@ use std::cell::RefCell;
 
 use dtorrent::bitfield::Bitfield;
 use dtorrent::geometry::PieceIndex;
+use dtorrent::size::Count;
 use gtk::glib;
 use gtk::prelude::*;
 use gtk::subclass::prelude::*;
-
-use super::words;
 
 /// Densities that are told apart; more would only break the runs.
 const LEVELS: u32 = 8;
@@ -88,7 +87,7 @@ impl PieceBar {
             return;
         }
         let text = pieces.as_ref().map_or_else(String::new, |pieces| {
-            let total = words::count(pieces.len() as usize, "piece");
+            let total = Count(u64::from(pieces.len()), "piece");
             format!("{} of {total} verified", pieces.count())
         });
         self.update_property(&[gtk::accessible::Property::Label(&text)]);

@@ -7,6 +7,7 @@ use std::path::Path;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use dtorrent::engine::api::{FileDetail, RemoveData, TorrentDetails, TorrentSummary};
+use dtorrent::size::Count;
 use gtk::glib;
 
 use super::template::{set_text, template_class};
@@ -130,7 +131,7 @@ fn list(files: &[&FileDetail]) -> String {
     if files.len() > NAMED_FILES {
         lines.push(format!(
             "and {} more",
-            words::count(files.len() - NAMED_FILES, "file")
+            Count((files.len() - NAMED_FILES) as u64, "file")
         ));
     }
     lines.join("\n")

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use adw::prelude::*;
 use adw::subclass::prelude::*;
 use dtorrent::engine::api::{PeerDetail, TorrentDetails};
+use dtorrent::size::Count;
 use gtk::glib;
 
 use super::peer_object::PeerObject;
@@ -136,10 +137,10 @@ impl StatisticsPage {
 fn totals(details: &TorrentDetails) -> String {
     let incoming = details.peers.iter().filter(|peer| peer.incoming).count();
     let requested: usize = details.peers.iter().map(|peer| peer.requests_out).sum();
-    let mut text = words::count(details.peers.len(), "connection");
+    let mut text = Count(details.peers.len() as u64, "connection").to_string();
     text += &format!(
         " ({incoming} incoming) · {} out",
-        words::count(requested, "request")
+        Count(requested as u64, "request")
     );
     if details.wasted > 0 {
         text += &format!(" · {} came twice", words::size(details.wasted));

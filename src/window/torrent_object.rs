@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use dtorrent::engine::api::{TorrentState, TorrentSummary};
 use dtorrent::id::InfoHash;
+use dtorrent::size::Count;
 use gtk::glib;
 use gtk::glib::prelude::*;
 use gtk::glib::subclass::prelude::*;
@@ -147,7 +148,7 @@ fn rates(summary: &TorrentSummary) -> String {
 }
 
 fn swarm(summary: &TorrentSummary) -> String {
-    let peers = words::count(summary.peers, "peer");
+    let peers = Count(summary.peers as u64, "peer").to_string();
     match summary.state {
         TorrentState::Downloading => format!("{peers} · {}", words::time_left(summary.eta)),
         TorrentState::Seeding => peers,

@@ -1,12 +1,13 @@
 //! How the tracker inside the client stands, in words. Layer 4, but without widgets.
 
 use dtorrent::engine::api::{Reach, TrackerNodeState, TrackerNodeStatus};
+use dtorrent::size::Count;
 
-use super::words::{count, sentence};
+use super::words::sentence;
 
 /// A line for the foot of the window.
 pub(crate) fn summary(status: &TrackerNodeStatus) -> String {
-    let peers = usize::try_from(status.seeds + status.leechers).unwrap_or(usize::MAX);
+    let peers = Count(status.seeds + status.leechers, "peer");
     match status.state {
         TrackerNodeState::Starting => "Tracker: starting".to_owned(),
         TrackerNodeState::Failed => "Tracker: not running".to_owned(),
@@ -18,7 +19,7 @@ pub(crate) fn summary(status: &TrackerNodeStatus) -> String {
                 Some(Reach::LocalNetwork) => "the local network",
                 Some(Reach::ThisComputer) | None => "this computer alone",
             };
-            format!("Tracker for {whom} · {}", count(peers, "peer"))
+            format!("Tracker for {whom} · {peers}")
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Values as words: what the window says about sizes, rates, times and states. Layer 4, but without GTK
 //! widgets, so that a plain test can read it.
 
-use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,12 +46,6 @@ pub(crate) fn sentence(text: &str) -> String {
     let first = chars.next().map(char::to_uppercase).into_iter().flatten();
     let end = (!text.ends_with('.')).then_some('.');
     first.chain(chars).chain(end).collect()
-}
-
-/// A number of things: "1 peer", "2 peers".
-pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, singular: &str) -> String {
-    let ending = if number == N::from(1) { "" } else { "s" };
-    format!("{number} {singular}{ending}")
 }
 
 /// A length of time in its two largest units: "2 h 5 min".
@@ -305,12 +298,6 @@ mod tests {
             let told = words(states).unwrap();
             assert!(told.starts_with(start), "{told}");
         }
-    }
-
-    #[test]
-    fn one_is_singular() {
-        assert_eq!(count(1_u64, "byte"), "1 byte");
-        assert_eq!(count(0_usize, "seed"), "0 seeds");
     }
 
     #[test]
