@@ -204,8 +204,8 @@ impl MainWindow {
             window.imp().remove_choice.set(Some(&choice));
             if let Some(data) = remove_choice::ask(&window, &summary, &choice).await {
                 let info_hash = summary.info_hash;
-                let removed = (summary.name.clone(), data);
-                window.imp().removing.borrow_mut().insert(info_hash, removed);
+                let messages = &window.imp().messages;
+                messages.expect_removal(info_hash, summary.name.clone(), data);
                 window.send(EngineCommand::Remove { info_hash, data });
                 window.show_list();
             }

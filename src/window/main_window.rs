@@ -4,32 +4,24 @@
 //! the engine to tell what came of them.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use dtorrent::engine::api::{
-    AddTorrent, EngineCommand, EngineEvent, EngineSnapshot, RemoveData, TorrentDetails, TrackerNodeStatus,
-};
+use dtorrent::engine::api::{EngineCommand, EngineSnapshot, TorrentDetails, TrackerNodeStatus};
 use dtorrent::id::InfoHash;
-use dtorrent::metainfo::Metainfo;
-use dtorrent::size::Count;
 use gtk::{gdk, gio, glib};
 
 use super::create_dialog::CreateDialog;
 use super::details_pane::DetailsPane;
 use super::engine_link::{EngineLink, States};
 use super::farewell_page::FarewellPage;
+use super::messages::{Messages, toast};
 use super::remove_choice::RemoveChoice;
 use super::store::KeyedStore;
-use super::template::set_text;
-use super::torrent_files::{self, Handed};
 use super::torrent_object::TorrentObject;
-use super::{torrent_list, tracker_words, words};
-
-/// How long a toast about a problem stays.
-const PROBLEM_SECONDS: u32 = 15;
+use super::{torrent_list, words};
 
 mod imp {
     use super::*;
@@ -73,24 +65,17 @@ mod imp {
         /// The user has given the chosen torrent another place, and the list does not show it there yet: when it does,
         /// the keyboard goes along.
         pub(crate) is_moving: Cell<bool>,
-        /// The last dialog that told of a problem.
-        pub(super) problem: glib::WeakRef<adw::MessageDialog>,
+        pub(crate) messages: Messages,
         /// Torrents that a person has just added here: they are told of, and chosen, when they appear.
         pub(crate) awaited: RefCell<HashSet<InfoHash>>,
         /// Torrents that the engine has added in this run; the next snapshot shows them.
         pub(crate) added: RefCell<HashSet<InfoHash>>,
-        /// Torrents that a person is having removed here, with their names and what happens to their files.
-        pub(crate) removing: RefCell<HashMap<InfoHash, (String, RemoveData)>>,
-        /// The latest toast about each torrent: it goes with the torrent.
-        pub(crate) toasts_about: RefCell<HashMap<InfoHash, adw::Toast>>,
         /// Where the chosen torrent stood, to choose its neighbour when it is removed.
         pub(crate) position: Cell<u32>,
         /// How the tracker in this computer stands.
         pub(crate) tracker: RefCell<Option<TrackerNodeStatus>>,
         /// The dialog that makes torrents, while it is open: it wants to know of the tracker.
         pub(crate) create_dialog: glib::WeakRef<CreateDialog>,
-        /// Notifications that may still be shown by the desktop.
-        pub(crate) notified: RefCell<Vec<String>>,
     }
 
     #[glib::object_subclass]
@@ -273,56 +258,6 @@ impl MainWindow {
         }
     }
 
-    fn show_totals(&self, snapshot: &EngineSnapshot) {
-        let imp = self.imp();
-        let (down, up) = (
-            words::limited_rate(snapshot.download_rate, snapshot.download_limit_kib),
-            words::limited_rate(snapshot.upload_rate, snapshot.upload_limit_kib),
-        );
-        let mut counts = vec![
-            Count(snapshot.torrents.len() as u64, "torrent").to_string(),
-            Count(snapshot.connections as u64, "connection").to_string(),
-        ];
-        if let Some(address) = snapshot.listening.first() {
-            counts.push(format!("port {}", address.port()));
-        }
-        let counts = counts.join(" · ");
-        imp.totals.set_label(&format!("↓ {down}  ↑ {up}\n{counts}"));
-        let tracker = snapshot.tracker.as_ref();
-        let problems = [
-            snapshot.network_problem.as_deref(),
-            tracker.and_then(|tracker| tracker.problem.as_deref()),
-        ];
-        let problems: Vec<String> = problems.into_iter().flatten().map(words::sentence).collect();
-        set_text(&imp.network_problem, &problems.join("\n"));
-        imp.network_bar.set_revealed(!problems.is_empty());
-    }
-
-    /// Shows whether this computer is a tracker, and for whom.
-    fn show_tracker(&self, tracker: Option<&TrackerNodeStatus>) {
-        let imp = self.imp();
-        set_text(
-            &imp.tracker_state,
-            &tracker.map(tracker_words::summary).unwrap_or_default(),
-        );
-        let advice = tracker.filter(|tracker| tracker.is_reachable());
-        let advice = advice.map(|tracker| tracker_words::explanation(Some(tracker)));
-        if imp.tracker_state.tooltip_text().map(String::from) != advice {
-            imp.tracker_state.set_tooltip_text(advice.as_deref());
-        }
-        imp.tracker_state.set_visible(tracker.is_some());
-        if let Some(action) = self.lookup_action("tracker").and_downcast::<gio::SimpleAction>() {
-            action.set_state(&tracker.is_some().to_variant());
-        }
-        if imp.tracker.borrow().as_ref() == tracker {
-            return;
-        }
-        imp.tracker.replace(tracker.cloned());
-        if let Some(dialog) = imp.create_dialog.upgrade() {
-            dialog.show_tracker(tracker.cloned());
-        }
-    }
-
     fn show_details(&self, details: Arc<TorrentDetails>) {
         let imp = self.imp();
         imp.details.set_details(&details);
@@ -331,121 +266,6 @@ impl MainWindow {
         }
         imp.last_details.replace(Some(details));
         self.show_sequential();
-    }
-
-    /// Shows what happened.
-    pub(super) fn show_event(&self, event: EngineEvent) {
-        match event {
-            EngineEvent::Failed { info_hash, message } => self.show_failure(info_hash, message),
-            EngineEvent::Finished(info_hash) => self.tell_finished(info_hash),
-            EngineEvent::Removed(info_hash) => {
-                self.imp().awaited.borrow_mut().remove(&info_hash);
-                self.imp().added.borrow_mut().remove(&info_hash);
-                self.withdraw_toast(info_hash);
-                let removed = self.imp().removing.borrow_mut().remove(&info_hash);
-                if let Some((name, data)) = removed {
-                    self.toast(&removed_words(&name, data));
-                }
-            }
-            EngineEvent::Added(info_hash) => {
-                self.imp().added.borrow_mut().insert(info_hash);
-            }
-            // States come by channels of their own, and the rest is the application's.
-            EngineEvent::Snapshot(_)
-            | EngineEvent::Details(_)
-            | EngineEvent::Configured(_)
-            | EngineEvent::Stopped => {}
-        }
-    }
-
-    /// A torrent of the list says itself what ails it, so a toast is enough, with a way to the whole text.
-    /// Anything else stands in a dialog until it was read.
-    fn show_failure(&self, info_hash: Option<InfoHash>, message: String) {
-        let imp = self.imp();
-        let torrent = info_hash.and_then(|info_hash| imp.torrents.borrow().get(info_hash).cloned());
-        let Some(torrent) = torrent else {
-            if info_hash.is_some_and(|info_hash| imp.added.borrow().contains(&info_hash)) {
-                // It comes with the next snapshot, and brings its problem.
-                return;
-            }
-            if let Some(info_hash) = info_hash {
-                imp.awaited.borrow_mut().remove(&info_hash);
-            }
-            return self.show_problem("Something Went Wrong", &message);
-        };
-        let torrent_hash = torrent.info_hash();
-        let toast = toast(&format!("Problem with “{}”", torrent.name()));
-        toast.set_timeout(PROBLEM_SECONDS);
-        toast.set_button_label(Some("_Show"));
-        let window = self.downgrade();
-        toast.connect_button_clicked(move |_| {
-            window
-                .upgrade()
-                .inspect(|window| window.show_problem(&torrent.name(), &message));
-        });
-        self.toast_about(torrent_hash, toast);
-    }
-
-    fn tell_finished(&self, info_hash: InfoHash) {
-        let Some(torrent) = self.imp().torrents.borrow().get(info_hash).cloned() else {
-            return;
-        };
-        let text = format!("“{}” is complete", torrent.name());
-        if self.is_active() {
-            self.toast_about(info_hash, toast(&text));
-        } else if let Some(app) = self.application() {
-            let notification = gio::Notification::new("Download Complete");
-            notification.set_body(Some(&text));
-            let id = info_hash.to_string();
-            app.send_notification(Some(&id), &notification);
-            self.imp().notified.borrow_mut().push(id);
-        }
-    }
-
-    /// Takes back the notifications of what is now before the user's eyes.
-    fn withdraw_notifications(&self) {
-        if let Some(app) = self.application().filter(|_| self.is_active()) {
-            for id in self.imp().notified.take() {
-                app.withdraw_notification(&id);
-            }
-        }
-    }
-
-    /// A passing message about a torrent, in the place of the one before.
-    fn toast_about(&self, info_hash: InfoHash, toast: adw::Toast) {
-        self.withdraw_toast(info_hash);
-        self.imp().toasts.add_toast(toast.clone());
-        self.imp().toasts_about.borrow_mut().insert(info_hash, toast);
-    }
-
-    /// Takes back what is still said of a torrent that is gone.
-    fn withdraw_toast(&self, info_hash: InfoHash) {
-        let said = self.imp().toasts_about.borrow_mut().remove(&info_hash);
-        said.inspect(|toast| toast.dismiss());
-    }
-
-    /// A passing message.
-    pub(super) fn toast(&self, text: &str) {
-        self.imp().toasts.add_toast(toast(text));
-    }
-
-    /// A message that stays until it was read.
-    pub(super) fn show_problem(&self, heading: &str, message: &str) {
-        let message = words::sentence(message);
-        // One that is still open takes up what comes: dialogs on top of each other would be closed unread.
-        let open = self.imp().problem.upgrade();
-        let open = open.filter(|open| open.is_visible() && open.heading().as_deref() == Some(heading));
-        if let Some(open) = open {
-            let body = open.body();
-            if !body.contains(&message) {
-                open.set_body(&format!("{body}\n\n{message}"));
-            }
-            return;
-        }
-        let dialog = adw::MessageDialog::new(Some(self), Some(heading), Some(&message));
-        dialog.add_response("close", "_OK");
-        self.imp().problem.set(Some(&dialog));
-        dialog.present();
     }
 
     /// Shows what becomes of the torrents when the program ends. `false`: there is nothing to say.
@@ -470,64 +290,6 @@ impl MainWindow {
             imp.details.set_details(&details);
         }
     }
-
-    /// Opens what was chosen, dropped, pasted or named on the command line.
-    pub(crate) fn open_files(&self, files: &[gio::File]) {
-        let mut paths = Vec::new();
-        let mut refused = Vec::new();
-        for file in files {
-            match torrent_files::classify(file) {
-                Handed::File(path) => paths.push(path),
-                Handed::Refused(reason) => refused.push(reason),
-            }
-        }
-        let window = self.clone();
-        glib::spawn_future_local(async move {
-            for read in torrent_files::read(paths).await {
-                match read {
-                    Ok(metainfo) => window.add(metainfo),
-                    Err(refusal) => {
-                        let name = refusal.path.file_name().unwrap_or(refusal.path.as_os_str());
-                        refused.push(format!("“{}”: {}.", name.display(), refusal.reason));
-                    }
-                }
-            }
-            if !refused.is_empty() {
-                window.show_problem("Could Not Be Opened", &refused.join("\n\n"));
-            }
-        });
-    }
-
-    fn add(&self, metainfo: Arc<Metainfo>) {
-        self.add_torrent(AddTorrent {
-            metainfo,
-            folder: None,
-            paused: false,
-            sequential: false,
-            priorities: Vec::new(),
-            peers: Vec::new(),
-            trust_data: false,
-        });
-    }
-
-    /// Adds a torrent and chooses it, or shows the one that is there already.
-    pub(super) fn add_torrent(&self, torrent: AddTorrent) {
-        let info_hash = torrent.metainfo.info.info_hash;
-        let held = self
-            .torrents()
-            .iter()
-            .position(|held| held.info_hash() == info_hash);
-        if let Some(position) = held {
-            self.imp().selection.set_selected(position as u32);
-            self.toast(&format!(
-                "“{}” is in the list already",
-                torrent.metainfo.info.name
-            ));
-            return;
-        }
-        self.imp().awaited.borrow_mut().insert(info_hash);
-        self.send(EngineCommand::Add(Box::new(torrent)));
-    }
 }
 
 impl torrent_list::Hands for glib::WeakRef<MainWindow> {
@@ -543,18 +305,4 @@ impl torrent_list::Hands for glib::WeakRef<MainWindow> {
             window.show_menu_of(torrent, row, x, y);
         }
     }
-}
-
-/// What is said when a torrent has gone.
-fn removed_words(name: &str, data: RemoveData) -> String {
-    match data {
-        RemoveData::Keep => format!("“{name}” removed"),
-        RemoveData::Trash => format!("“{name}” moved to the trash"),
-        RemoveData::Delete => format!("“{name}” deleted"),
-    }
-}
-
-fn toast(text: &str) -> adw::Toast {
-    // A toast reads markup, and names come from torrents.
-    adw::Toast::new(&glib::markup_escape_text(text))
 }
