@@ -89,6 +89,8 @@ impl Desktop {
             "1200x1800x24",
             "-nolisten",
             "tcp",
+            // It would begin anew, and take the window manager with it, when whoever asked for that one first leaves.
+            "-noreset",
         ]);
         let (screen, display) = Owned::start(screen.stderr(Stdio::null()));
         let mut environment = vec![

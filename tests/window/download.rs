@@ -23,7 +23,7 @@ fn a_download_from_opening_to_removing() {
     let mut eyes = Eyes::of(&desktop, &program.0);
 
     eyes.wait_for("Downloading");
-    assert_eq!(eyes.nameless(), [""; 0], "buttons without a name");
+    eyes.wait_all_named();
     eyes.wait_for(&format!("(limit {LIMIT} KiB/s)"));
     reads_the_connection(&mut eyes, &source);
     reads_the_torrent(&mut eyes, &source);

@@ -6,7 +6,7 @@ is answered by one JSON line: {"ok": ...} or {"error": "..."}.
 
     ["labels"]          all texts that are drawn, in the order of the widget tree
     ["nameless"]        buttons that are drawn and have no name of their own
-    ["press", NAME]     press the button, tab or menu item of that name
+    ["press", NAME]     press the button, tab or menu item of that name, if it can be pressed now
     ["write", NAME, T]  put a text into the entry of that name
     ["read", NAME]      what the entry of that name holds
     ["enabled", NAME]   whether the button of that name can be pressed
@@ -81,8 +81,10 @@ def nameless(app):
         return node.name not in TYPE_NAMES or any(child.name for child in walk(node) if child.getRoleName() == "label")
 
     # The button that closes a toast is libadwaita's own.
-    unnamed = (node for node in buttons if node.parent.name != "AdwToastWidget" and not named(node))
-    return [node.description or node.parent.name for node in unnamed]
+    nodes = ((node, node.parent) for node in buttons)
+    # A toast that fades may be gone by now, and its button is nobody's.
+    unnamed = ((node, parent) for node, parent in nodes if parent and parent.name != "AdwToastWidget" and not named(node))
+    return [node.description or parent.name for node, parent in unnamed]
 
 
 def press(app, name):
@@ -92,6 +94,8 @@ def press(app, name):
             for part in [node, *walk(node)]:
                 for action, run in actions(part):
                     if action in PRESSES:
+                        if not part.getState().contains(pyatspi.STATE_SENSITIVE):
+                            raise ValueError("%r cannot be pressed now" % name)
                         return run()
     raise LookupError("nothing called %r can be pressed" % name)
 

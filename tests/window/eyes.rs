@@ -68,8 +68,16 @@ impl Eyes {
     }
 
     /// What can be pressed and does not say what it is.
-    pub fn nameless(&mut self) -> Vec<String> {
+    fn nameless(&mut self) -> Vec<String> {
         self.strings("nameless")
+    }
+
+    /// Waits until all that can be pressed says what it is: for a moment there may be other things than ours, such as
+    /// the buttons of a file chooser that closes.
+    pub fn wait_all_named(&mut self) {
+        self.wait("a name on every button", |eyes| {
+            eyes.nameless().is_empty().then_some(())
+        });
     }
 
     /// The text beside a title, such as that of "Info-hash".
@@ -91,8 +99,9 @@ impl Eyes {
             }
             assert!(
                 start.elapsed() < PATIENCE,
-                "waited in vain for {what}; there is {:#?}",
-                self.labels()
+                "waited in vain for {what}; there is {:#?}, and without a name {:?}",
+                self.labels(),
+                self.nameless()
             );
             // The bus tells of no change that could be waited for instead.
             thread::sleep(Duration::from_millis(100));
@@ -109,9 +118,39 @@ impl Eyes {
         });
     }
 
-    /// Presses a button or a tab, when it is there.
+    /// Presses a button or a tab, when it is there and can be pressed.
     pub fn press(&mut self, name: &str) {
         self.wait(name, |eyes| eyes.ask(&["press", name]).ok());
+    }
+
+    /// Presses the button that ends a file chooser until it is gone with it: the chooser does not heed it while it
+    /// reads its folder.
+    pub fn press_away(&mut self, name: &str) {
+        self.press(name);
+        self.wait(&format!("the end of {name}"), |eyes| eyes.press_again(name));
+    }
+
+    /// Whether there is nothing left to press.
+    fn press_again(&mut self, name: &str) -> Option<()> {
+        let error = self.ask(&["press", name]).err()?;
+        error.contains("nothing called").then_some(())
+    }
+
+    /// Chooses a file in the chooser of this title, when that is there.
+    pub fn choose_file(&mut self, desktop: &Desktop, title: &str, path: &Path) {
+        const ENTRY: &str = "GtkFileChooserEntry";
+        let path = path.display().to_string();
+        // A slash opens the chooser's entry for a path.
+        desktop.keyboard(title, "type", "/");
+        self.wait("the chooser's entry", |eyes| eyes.read(ENTRY));
+        self.wait(&format!("the choice of {path}"), |eyes| {
+            // The chooser clears the entry when it has read its first folder, whenever that may be.
+            if eyes.read(ENTRY).is_some_and(|text| text != path) {
+                let _ = eyes.ask(&["write", ENTRY, &path]);
+                return None;
+            }
+            eyes.press_again("Choose")
+        });
     }
 
     /// Whether a button can be pressed, if it is there.

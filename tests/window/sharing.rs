@@ -30,9 +30,7 @@ fn a_file_is_shared_at_once() {
     eyes.wait_for("Info-hash copied");
     eyes.action("win.create");
     eyes.press("File…");
-    // A slash opens the chooser's entry for a path.
-    desktop.keyboard("Choose a File to Share", "type", &talk.display().to_string());
-    eyes.press("Choose");
+    eyes.choose_file(&desktop, "Choose a File to Share", &talk);
     eyes.wait_for("talk.ogg");
     eyes.write("Trackers", &format!("{}\n", tracker.url()));
     // The copied text goes where the keyboard is.
@@ -42,9 +40,9 @@ fn a_file_is_shared_at_once() {
     eyes.wait("the pasted info-hash", |eyes| {
         eyes.read("Comment").filter(|text| *text == other_hash)
     });
-    assert_eq!(eyes.nameless(), [""; 0], "buttons without a name");
+    eyes.wait_all_named();
     eyes.press("Create…");
-    eyes.press("Save");
+    eyes.press_away("Save");
 
     eyes.wait("a torrent that is shared", |eyes| {
         let labels = eyes.labels();
@@ -115,13 +113,12 @@ fn a_file_is_shared_with_no_tracker_but_this_computer() {
     eyes.press("This Computer Is the Tracker");
     eyes.wait_for(&format!("Others reach it at 127.0.0.1:{port}."));
     eyes.wait_for("Only programs on this computer reach 127.0.0.1.");
-    assert_eq!(eyes.nameless(), [""; 0], "buttons without a name");
+    eyes.wait_all_named();
     eyes.press("File…");
-    desktop.keyboard("Choose a File to Share", "type", &film.display().to_string());
-    eyes.press("Choose");
+    eyes.choose_file(&desktop, "Choose a File to Share", &film);
     eyes.wait_for("film.mkv");
     eyes.press("Create…");
-    eyes.press("Save");
+    eyes.press_away("Save");
     eyes.wait_for("Seeding · 1.9 MiB (100 %)");
     eyes.wait_for("Tracker for this computer alone · 1 peer");
 
@@ -202,12 +199,11 @@ fn what_is_wrong_with_a_torrent_to_be_is_seen_before_it_is_made() {
     eyes.wait_for("No Torrents Yet");
     eyes.action("win.create");
     eyes.wait_for("Nobody Will Find It Without a Tracker");
-    assert_eq!(eyes.enabled("Create…"), Some(false));
-    eyes.press("File…");
-    desktop.keyboard("Choose a File to Share", "type", &film.display().to_string());
-    eyes.press("Choose");
-    eyes.wait_for("film.mkv");
     let can_be_made = |expected| move |eyes: &mut Eyes| eyes.enabled("Create…").filter(|is| *is == expected);
+    eyes.wait("no way to create", can_be_made(false));
+    eyes.press("File…");
+    eyes.choose_file(&desktop, "Choose a File to Share", &film);
+    eyes.wait_for("film.mkv");
     eyes.wait("a way to create", can_be_made(true));
 
     eyes.write(
@@ -224,7 +220,7 @@ fn what_is_wrong_with_a_torrent_to_be_is_seen_before_it_is_made() {
     eyes.write("Trackers", "");
     eyes.wait_for("Nobody Will Find It Without a Tracker");
     eyes.press("Create…");
-    eyes.press("Save");
+    eyes.press_away("Save");
     eyes.wait_for("Seeding · 97.6 KiB (100 %)");
     let metainfo = Metainfo::parse(&fs::read(desktop.path("home/film.mkv.torrent")).unwrap()).unwrap();
     assert!(metainfo.tiers.is_empty());
