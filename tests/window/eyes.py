@@ -70,6 +70,12 @@ def actions(node):
         yield action.getName(index), lambda index=index: action.doAction(index)
 
 
+def done(was_heeded, name):
+    if not was_heeded:
+        raise ValueError("%r was not heeded" % name)
+    return True
+
+
 def labels(app):
     return [node.name for node in walk(app) if node.getRoleName() == "label"]
 
@@ -96,7 +102,7 @@ def press(app, name):
                     if action in PRESSES:
                         if not part.getState().contains(pyatspi.STATE_SENSITIVE):
                             raise ValueError("%r cannot be pressed now" % name)
-                        return run()
+                        return done(run(), name)
     raise LookupError("nothing called %r can be pressed" % name)
 
 
@@ -145,7 +151,7 @@ def action(app, name):
     for window in app:
         for each, run in actions(window):
             if each == name:
-                return run()
+                return done(run(), name)
     raise LookupError("no window has the action %s" % name)
 
 
