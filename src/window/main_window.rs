@@ -294,8 +294,9 @@ impl MainWindow {
 
 impl torrent_list::Hands for glib::WeakRef<MainWindow> {
     /// Leads on to the torrent where list and torrent do not fit side by side.
-    fn clicked(&self) {
+    fn clicked(&self, torrent: &TorrentObject) {
         if let Some(window) = self.upgrade().filter(MainWindow::is_folded) {
+            window.choose(torrent);
             window.show_chosen();
         }
     }

@@ -59,8 +59,13 @@ impl MainWindow {
             .position(|held| held.info_hash() == info_hash);
         if let Some(position) = held {
             self.imp().selection.set_selected(position as u32);
+            // It may have been made anew, with other trackers: those lead others to it.
+            self.send(EngineCommand::AddTrackers {
+                info_hash,
+                tiers: torrent.metainfo.tiers.clone(),
+            });
             self.toast(&format!(
-                "“{}” is in the list already",
+                "“{}” is in the list already; it has the trackers of both now",
                 torrent.metainfo.info.name
             ));
             return;

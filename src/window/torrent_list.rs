@@ -20,8 +20,9 @@ const KEYS: [(&str, &str); 5] = [
 
 /// Told of what a pointer does to the rows.
 pub(super) trait Hands: 'static {
-    /// A row was clicked, which also chooses it.
-    fn clicked(&self);
+    /// The row of a torrent was clicked. The list chooses it as well, but only after this, and not at all if the row is
+    /// no longer in sight by then.
+    fn clicked(&self, torrent: &TorrentObject);
     /// The menu of a torrent is asked for, at this place of its row.
     fn menu_wanted(&self, torrent: &TorrentObject, row: &gtk::Widget, x: f64, y: f64);
 }
@@ -36,7 +37,12 @@ pub(super) fn set_up(list: &gtk::ListView, selection: &gtk::SingleSelection, han
     };
     list.set_factory(Some(&row_factory(make, TorrentRow::set_torrent)));
     list.set_model(Some(selection));
-    list.connect_activate(|list, _| activate(list, "win.details"));
+    list.connect_activate(|list, position| {
+        if let Some(model) = list.model() {
+            model.select_item(position, true);
+        }
+        activate(list, "win.details");
+    });
     let keys = gtk::ShortcutController::new();
     // Before the list takes the space bar for itself.
     keys.set_propagation_phase(gtk::PropagationPhase::Capture);
@@ -101,7 +107,12 @@ fn focus_place(page: &gtk::Box, list: &gtk::ListView) -> (f64, f64) {
 fn add_gestures(row: &TorrentRow, hands: &Rc<impl Hands>) {
     let click = gtk::GestureClick::builder().button(gdk::BUTTON_PRIMARY).build();
     let told = Rc::clone(hands);
-    click.connect_released(move |_, _, _, _| told.clicked());
+    click.connect_released(move |gesture, _, _, _| {
+        let row = gesture.widget().and_downcast::<TorrentRow>();
+        if let Some(torrent) = row.and_then(|row| row.torrent()) {
+            told.clicked(&torrent);
+        }
+    });
     row.add_controller(click);
 
     let second = gtk::GestureClick::builder().button(gdk::BUTTON_SECONDARY).build();

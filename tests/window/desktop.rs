@@ -161,6 +161,15 @@ impl Desktop {
         assert!(self.hands(&[how, "--clearmodifiers", what]), "{how} {what}");
     }
 
+    /// Clicks at this place of the window of this title.
+    pub fn click(&self, title: &str, (x, y): (i64, i64)) {
+        let title = format!("^{title}$");
+        let (x, y) = (x.to_string(), y.to_string());
+        let search = ["search", "--onlyvisible", "--name", &title];
+        let hands = ["mousemove", "--window", "%1", &x, &y, "click", "1"];
+        assert!(self.hands(&[&search[..], &hands].concat()), "a click at {x}, {y}");
+    }
+
     /// Waits for a window of this title, and makes it so wide, or as wide as it can be made. Says how wide it is then.
     pub fn resize(&self, title: &str, width: u32) -> u32 {
         let title = format!("^{title}$");

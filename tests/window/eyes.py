@@ -131,6 +131,15 @@ def items(app):
     return [node.name for node in walk(app) if node.getRoleName() in ("menu item", "check menu item")]
 
 
+def place(app, text):
+    """The middle of a text, from the corner of its window."""
+    for node in walk(app):
+        if node.getRoleName() == "label" and node.name == text:
+            extents = node.queryComponent().getExtents(pyatspi.WINDOW_COORDS)
+            return [extents.x + extents.width // 2, extents.y + extents.height // 2]
+    raise LookupError("%r is not there" % text)
+
+
 def entry(app, name):
     for node in walk(app):
         if node.getRoleName() == "text" and node.name == name:
@@ -162,6 +171,7 @@ COMMANDS = {
     "enabled": enabled,
     "focused": focused,
     "items": items,
+    "place": place,
     "write": write,
     "read": read,
     "action": action,

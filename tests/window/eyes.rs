@@ -171,6 +171,14 @@ impl Eyes {
         self.strings("items")
     }
 
+    /// Where the middle of a text is in its window.
+    pub fn place(&mut self, text: &str) -> (i64, i64) {
+        self.wait(text, |eyes| {
+            let place = eyes.ask(&["place", text]).ok()?;
+            Some((place[0].as_i64()?, place[1].as_i64()?))
+        })
+    }
+
     /// Waits until no text holds this one.
     pub fn wait_gone(&mut self, text: &str) {
         self.wait(&format!("the end of {text}"), |eyes| {

@@ -42,3 +42,38 @@ fn a_narrow_window_leads_to_the_torrent_and_back() {
     eyes.action("window.close");
     assert!(program.wait().success());
 }
+
+#[test]
+fn a_click_leads_to_the_torrent_that_was_clicked() {
+    let desktop = Desktop::start();
+    let sources = ["first.ogg", "second.ogg"].map(|name| {
+        fill(&desktop.path(&format!("seed/{name}")), 100_000);
+        Source::new(&desktop, name)
+    });
+    let mut program = desktop.start_program(0, &[&sources[0].torrent, &sources[1].torrent]);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+    for name in ["first.ogg", "second.ogg"] {
+        eyes.wait_for(name);
+        eyes.wait_gone(&format!("Added “{name}”"));
+    }
+    assert_eq!(desktop.resize("DTorrent", WIDTH), WIDTH);
+    eyes.wait_focus(LIST);
+    for name in ["first.ogg", "second.ogg", "first.ogg"] {
+        let place = eyes.place(name);
+        desktop.click("DTorrent", place);
+        eyes.wait_focus(TORRENT);
+        // The list has each name once, and the torrent has its own.
+        eyes.wait(&format!("{name} and no other"), |eyes| {
+            let labels = eyes.labels();
+            let count = |name| labels.iter().filter(|label| *label == name).count();
+            let others = ["first.ogg", "second.ogg"]
+                .into_iter()
+                .filter(|other| *other != name);
+            (count(name) > 1 && others.map(count).sum::<usize>() == 1).then_some(())
+        });
+        desktop.keyboard("DTorrent", "key", "Escape");
+        eyes.wait_focus(LIST);
+    }
+    eyes.action("window.close");
+    assert!(program.wait().success());
+}
