@@ -1,38 +1,21 @@
 //! What the faces ask for.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::bitfield::Bitfield;
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::engine::api::{AddTorrent, EngineCommand, EngineEvent, Priority};
-use crate::engine::entry::{AfterStop, Entry, Limits, Thread, unix_now};
-use crate::engine::missing::MissingFiles;
+use crate::engine::api::{EngineCommand, EngineEvent, Priority};
+use crate::engine::entry::{AfterStop, Entry, limit_of_kib};
 use crate::id::InfoHash;
-use crate::metainfo::Metainfo;
 use crate::net::greeter::GreeterCommand;
-use crate::net::limiter::Limiter;
 use crate::size::Count;
-use crate::storage::Storage;
-use crate::storage::layout::Layout;
-use crate::storage::resume::ResumeRecord;
-use crate::storage::state_dir::Loaded;
 use crate::torrent::link::TorrentCommand;
-use crate::torrent::status::Tally;
-use crate::torrent::status::{Parked, TorrentStatus};
-use crate::tracker::client::{AnnouncerCommand, Totals};
+use crate::tracker::client::AnnouncerCommand;
 
 /// A choice of files that is not for the files that there are.
-fn misfit(given: usize, files: usize) -> String {
+pub(super) fn misfit(given: usize, files: usize) -> String {
     let (given, files) = (Count(given as u64, "file"), Count(files as u64, "file"));
     format!("the choice is for {given}, but the torrent has {files}")
-}
-
-/// KiB/s to the unit of a [`Limiter`]; 0 means none.
-pub(super) fn limit_of_kib(kib: u64) -> Option<u64> {
-    (kib > 0).then_some(kib.saturating_mul(1024))
 }
 
 impl Engine {
@@ -133,7 +116,7 @@ impl Engine {
     }
 
     /// Says whether there are any that the torrent lacked.
-    fn add_trackers(&mut self, id: InfoHash, tiers: &[Vec<String>]) -> bool {
+    pub(super) fn add_trackers(&mut self, id: InfoHash, tiers: &[Vec<String>]) -> bool {
         let Some(entry) = self.torrents.get_mut(id) else {
             return false;
         };
@@ -145,198 +128,6 @@ impl Engine {
         // The announcer begins anew, with all of them.
         entry.announced = false;
         true
-    }
-
-    // Adding.
-
-    fn add(&mut self, new: AddTorrent) {
-        let id = new.metainfo.info.info_hash;
-        if self.torrents.contains(id) {
-            let name = &new.metainfo.info.name;
-            let message = if self.add_trackers(id, &new.metainfo.tiers) {
-                format!("{name} is in the list already; the trackers that it lacked were added to it")
-            } else {
-                format!("{name} is in the list already")
-            };
-            return self.fail(Some(id), message);
-        }
-        let files = new
-            .metainfo
-            .info
-            .files
-            .iter()
-            .filter(|file| !file.padding)
-            .count();
-        if !new.priorities.is_empty() && new.priorities.len() != files {
-            let given = new.priorities.len();
-            let message = format!("{}; it was not added", misfit(given, files));
-            return self.fail(Some(id), message);
-        }
-        let folder = new
-            .folder
-            .unwrap_or_else(|| self.config.folders.downloads.clone());
-        let geometry = new.metainfo.info.geometry;
-        let have = if new.trust_data {
-            Bitfield::full(geometry.piece_count())
-        } else {
-            Bitfield::empty(geometry.piece_count())
-        };
-        let parked = Parked {
-            have,
-            unchecked: Vec::new(),
-            priorities: new.priorities,
-            sequential: new.sequential,
-            tally: Tally::default(),
-            downloaded: 0,
-            uploaded: 0,
-            known_peers: new.peers,
-        };
-        self.keeper.save_torrent(id, Arc::clone(&new.metainfo.raw));
-        let mut entry = self.entry(new.metainfo, folder, parked);
-        entry.paused = new.paused;
-        if !new.trust_data && entry.storage.has_data() {
-            entry.parked.unchecked = geometry.pieces().collect();
-        }
-        log::info!(
-            "{}: added, {} in {}",
-            entry.name(),
-            Count(geometry.total_length(), "byte"),
-            entry.folder.display()
-        );
-        self.enlist(entry);
-        self.save(id);
-        self.tell(EngineEvent::Added(id));
-    }
-
-    /// Puts a torrent of an earlier run back into the list.
-    pub(super) fn restore(&mut self, metainfo: Arc<Metainfo>, loaded: Loaded) {
-        let Loaded {
-            record,
-            candidates,
-            move_under_way,
-            ..
-        } = loaded;
-        let geometry = metainfo.info.geometry;
-        let known = record.is_some();
-        let record = record
-            .unwrap_or_else(|| ResumeRecord::new(&self.config.folders.downloads, geometry.piece_count()));
-        let parked = Parked {
-            have: Bitfield::empty(geometry.piece_count()),
-            unchecked: Vec::new(),
-            priorities: record.priorities.clone(),
-            sequential: record.sequential,
-            tally: Tally::default(),
-            downloaded: 0,
-            uploaded: 0,
-            known_peers: record.known_peers.clone(),
-        };
-        let mut entry = self.entry(metainfo, record.folder.clone(), parked);
-        entry.paused = record.paused;
-        entry
-            .limits
-            .set(record.download_limit_kib, record.upload_limit_kib);
-        entry.downloaded_before = record.downloaded;
-        entry.uploaded_before = record.uploaded;
-        entry.added_at = record.added_at;
-        entry.completed_at = record.completed_at;
-        entry.storage.mark_created(record.created_files.iter().copied());
-        entry.move_under_way = move_under_way.filter(|noted| noted.to != entry.folder);
-        let was_moved = entry.finish_move();
-        if known {
-            // The numbers of the journal are as they were found.
-            let candidates: Vec<_> = candidates
-                .iter()
-                .copied()
-                .chain(record.unchecked.iter())
-                .filter_map(|piece| geometry.check_piece(piece.0))
-                .collect();
-            let vouched = entry.storage.vouch(&record, &candidates);
-            entry.parked.have = vouched.trusted;
-            entry.parked.unchecked = vouched.recheck;
-            // Of a move that could not be ended, some files are in the new folder.
-            if entry.failed.is_none() {
-                let folder = entry.folder.clone();
-                entry.missing = MissingFiles::new(vouched.missing, folder, &entry.parked.priorities);
-            }
-        } else if entry.storage.has_data() {
-            entry.distrust_data();
-        }
-        if entry.failed.is_none() && !record.have.is_empty() && !entry.storage.has_data() {
-            // A disk that is not mounted, as a rule: downloading everything again would be no help.
-            let folder = entry.folder.display();
-            let message = format!(
-                "none of its files is in {folder}; put them back (is the disk mounted?) and recheck the torrent, or \
-                 start it to fetch everything again"
-            );
-            log::warn!("{}: {message}", entry.name());
-            entry.failed = Some(message);
-            entry.missing.forget();
-        }
-        if let Some(notice) = entry.notice() {
-            log::warn!("{}: {notice}", entry.name());
-        }
-        let id = entry.info_hash();
-        self.enlist(entry);
-        if was_moved {
-            self.save(id);
-        }
-    }
-
-    fn entry(&self, metainfo: Arc<Metainfo>, folder: PathBuf, parked: Parked) -> Entry {
-        let layout = Layout::new(&metainfo.info);
-        let storage = Storage::open(
-            layout,
-            &folder,
-            Arc::clone(&self.files),
-            self.config.transfer.preallocate,
-        )
-        .with_move_note(self.keeper.move_note(metainfo.info.info_hash));
-        let storage = match self.keeper.journal(metainfo.info.info_hash) {
-            Ok(journal) => storage.with_journal(journal),
-            Err(error) => {
-                log::warn!(
-                    "{}: pieces since the last save are lost if we are killed: {error}",
-                    metainfo.info.name
-                );
-                storage
-            }
-        };
-        Entry {
-            storage: Arc::new(storage),
-            folder,
-            in_scope: (self.scope.as_ref())
-                .is_none_or(|scope| scope.torrents.contains(&metainfo.info.info_hash)),
-            paused: false,
-            failed: None,
-            missing: MissingFiles::default(),
-            active: false,
-            thread: Thread::None,
-            after_stop: VecDeque::new(),
-            move_under_way: None,
-            at_disk: None,
-            rechecking: false,
-            parked,
-            status: TorrentStatus::default(),
-            wanted_length: 0,
-            limits: Limits::new(&self.download, &self.upload),
-            downloaded_before: 0,
-            uploaded_before: 0,
-            added_at: unix_now(),
-            completed_at: None,
-            saved_totals: (0, 0),
-            announced: false,
-            totals: Arc::new(Totals::default()),
-            trackers: Vec::new(),
-            metainfo,
-        }
-    }
-
-    fn enlist(&mut self, mut entry: Entry) {
-        let id = entry.info_hash();
-        entry.refresh_status();
-        self.torrents.push(entry);
-        self.commons.greeter.send(GreeterCommand::Register(id));
-        self.queue_is_stale = true;
     }
 
     // Settings.
@@ -384,23 +175,5 @@ impl Engine {
         self.tell(EngineEvent::Configured(config));
         self.queue_is_stale = true;
         self.tell_snapshot();
-    }
-}
-
-impl Limits {
-    fn new(download: &Arc<Limiter>, upload: &Arc<Limiter>) -> Self {
-        Self {
-            download_kib: 0,
-            upload_kib: 0,
-            download: Limiter::child(download, None),
-            upload: Limiter::child(upload, None),
-        }
-    }
-
-    fn set(&mut self, download_kib: u64, upload_kib: u64) {
-        self.download_kib = download_kib;
-        self.upload_kib = upload_kib;
-        self.download.set_rate(limit_of_kib(download_kib));
-        self.upload.set_rate(limit_of_kib(upload_kib));
     }
 }

@@ -79,6 +79,29 @@ pub(super) struct Limits {
     pub(super) upload: Arc<Limiter>,
 }
 
+impl Limits {
+    pub(super) fn new(download: &Arc<Limiter>, upload: &Arc<Limiter>) -> Self {
+        Self {
+            download_kib: 0,
+            upload_kib: 0,
+            download: Limiter::child(download, None),
+            upload: Limiter::child(upload, None),
+        }
+    }
+
+    pub(super) fn set(&mut self, download_kib: u64, upload_kib: u64) {
+        self.download_kib = download_kib;
+        self.upload_kib = upload_kib;
+        self.download.set_rate(limit_of_kib(download_kib));
+        self.upload.set_rate(limit_of_kib(upload_kib));
+    }
+}
+
+/// KiB/s to the unit of a [`Limiter`]; 0 means none.
+pub(super) fn limit_of_kib(kib: u64) -> Option<u64> {
+    (kib > 0).then_some(kib.saturating_mul(1024))
+}
+
 /// One torrent of the list.
 #[derive(Debug)]
 pub(super) struct Entry {

@@ -7,6 +7,7 @@
 //!
 //! [`Downloader`]: crate::torrent::downloader::Downloader
 
+mod admission;
 pub mod api;
 mod commands;
 mod entry;

@@ -11,7 +11,7 @@ use crossbeam_channel::{Sender, unbounded};
 
 use crate::config::Config;
 use crate::config::watch::Watcher;
-use crate::engine::commands::limit_of_kib;
+use crate::engine::entry::limit_of_kib;
 use crate::engine::keeper::Keeper;
 use crate::engine::list::Torrents;
 use crate::engine::tracker_node::TrackerNode;

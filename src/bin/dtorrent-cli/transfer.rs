@@ -79,8 +79,8 @@ Examples:
   dtorrent-cli seed film.torrent --dir . --tracker-node
   dtorrent-cli seed film.torrent --dir . --tracker-node=home.example:6969
 
-Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is not served, nor written to: that is an error,
-which ends the command when nothing else can be served, and else makes its status 1.";
+Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is neither served nor written to:
+that is an error, which ends the command when nothing else can be served, and else makes its status 1.";
 
 /// Where data lies and where peers reach us.
 #[derive(Debug, Args)]
