@@ -1,5 +1,7 @@
 //! A narrow window: list and torrent one after the other, and a dialog that fits.
 
+use std::fs;
+
 use crate::desktop::Desktop;
 use crate::eyes::Eyes;
 use crate::source::{Source, fill};
@@ -50,6 +52,10 @@ fn a_click_leads_to_the_torrent_that_was_clicked() {
         fill(&desktop.path(&format!("seed/{name}")), 100_000);
         Source::new(&desktop, name)
     });
+    // Without animations the list is gone at once: before it has chosen the row itself.
+    let settings = desktop.path("config/gtk-4.0/settings.ini");
+    fs::create_dir_all(settings.parent().expect("it is in a folder")).expect("there is room");
+    fs::write(&settings, "[Settings]\ngtk-enable-animations=0\n").expect("there is room");
     let mut program = desktop.start_program(0, &[&sources[0].torrent, &sources[1].torrent]);
     let mut eyes = Eyes::of(&desktop, &program.0);
     for name in ["first.ogg", "second.ogg"] {
