@@ -107,7 +107,7 @@ pub struct AddTorrent {
     pub metainfo: Arc<Metainfo>,
     /// Its download folder: the torrent's name is put below it. `None`: the configured folder.
     pub folder: Option<PathBuf>,
-    /// Whether it starts at once.
+    /// Whether it waits until the user starts it.
     pub paused: bool,
     /// Whether its pieces are fetched in order.
     pub sequential: bool,
@@ -117,6 +117,21 @@ pub struct AddTorrent {
     pub peers: Vec<SocketAddr>,
     /// The data is known to be there and right: a seed starts without a check.
     pub trust_data: bool,
+}
+
+impl AddTorrent {
+    /// A torrent that starts at once in the configured folder, whole, and knows of no peers yet.
+    pub const fn new(metainfo: Arc<Metainfo>) -> Self {
+        Self {
+            metainfo,
+            folder: None,
+            paused: false,
+            sequential: false,
+            priorities: Vec::new(),
+            peers: Vec::new(),
+            trust_data: false,
+        }
+    }
 }
 
 /// What happens to the files of a torrent that is removed.

@@ -183,10 +183,9 @@ impl Entry {
     /// Whether everything is done that follows from its turn, or not, in the queue.
     pub(super) fn is_settled(&self) -> bool {
         if self.active {
-            let may_be_announced = self.parked.unchecked.is_empty() && self.status.checking.is_none();
             let has_thread = !matches!(self.thread, Thread::None);
             !self.lacks_empty_files()
-                && (self.announced || !may_be_announced)
+                && (self.announced || self.is_checking())
                 && (has_thread || !self.has_work())
         } else {
             !matches!(self.thread, Thread::Running(_)) && !self.announced && self.after_stop.is_empty()
@@ -351,7 +350,7 @@ impl Entry {
     }
 
     /// Pieces are being hashed, or are to be hashed before anything else.
-    fn is_checking(&self) -> bool {
+    pub(super) fn is_checking(&self) -> bool {
         self.status.checking.is_some() || !self.parked.unchecked.is_empty()
     }
 

@@ -74,7 +74,7 @@ impl Engine {
             return self.send_to_disk(id, Errand::EmptyFiles, DiskTask::Prepare { wanted });
         }
         // A check comes before anything that others are told.
-        if !entry.announced && entry.parked.unchecked.is_empty() && entry.status.checking.is_none() {
+        if !entry.announced && !entry.is_checking() {
             entry.announced = true;
             entry.totals.left.store(entry.status.left, Ordering::Relaxed);
             entry.totals.wants_peers.store(true, Ordering::Relaxed);

@@ -372,13 +372,9 @@ impl CreateDialog {
         self.imp().tries_tracker.set(false);
         if let Some(on_created) = self.imp().on_created.get() {
             on_created(AddTorrent {
-                metainfo,
                 folder: source.parent().map(Path::to_owned),
-                paused: false,
-                sequential: false,
-                priorities: Vec::new(),
-                peers: Vec::new(),
                 trust_data: true,
+                ..AddTorrent::new(metainfo)
             });
         }
         self.close();

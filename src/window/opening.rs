@@ -39,15 +39,7 @@ impl MainWindow {
     }
 
     fn add(&self, metainfo: Arc<Metainfo>) {
-        self.add_torrent(AddTorrent {
-            metainfo,
-            folder: None,
-            paused: false,
-            sequential: false,
-            priorities: Vec::new(),
-            peers: Vec::new(),
-            trust_data: false,
-        });
+        self.add_torrent(AddTorrent::new(metainfo));
     }
 
     /// Adds a torrent and chooses it, or shows the one that is there already.

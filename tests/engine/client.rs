@@ -84,15 +84,7 @@ impl Client {
     }
 
     pub(crate) fn add_with(&self, metainfo: &Arc<Metainfo>, change: impl FnOnce(&mut AddTorrent)) {
-        let mut add = AddTorrent {
-            metainfo: Arc::clone(metainfo),
-            folder: None,
-            paused: false,
-            sequential: false,
-            priorities: Vec::new(),
-            peers: Vec::new(),
-            trust_data: false,
-        };
+        let mut add = AddTorrent::new(Arc::clone(metainfo));
         change(&mut add);
         self.send(EngineCommand::Add(Box::new(add)));
     }

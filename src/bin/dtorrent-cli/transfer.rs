@@ -369,13 +369,10 @@ impl<'c> Transfer<'c> {
 
     fn add(&self, engine: &EngineHandle, metainfo: Arc<Metainfo>, peers: &[SocketAddr], trust_data: bool) {
         engine.send(EngineCommand::Add(Box::new(AddTorrent {
-            metainfo,
             folder: Some(self.config.folders.downloads.clone()),
-            paused: false,
-            sequential: false,
-            priorities: Vec::new(),
             peers: peers.to_vec(),
             trust_data,
+            ..AddTorrent::new(metainfo)
         })));
     }
 
