@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::peer::link::{PeerCommand, PeerKey};
 use crate::picker::OpenProgress;
-use crate::torrent::peer::Peer;
+use crate::torrent::peer::{Peer, is_worth_a_message};
 use crate::torrent::state::{Action, Readiness, Torrent};
 use crate::wire::message::Message;
 
@@ -68,8 +68,11 @@ impl Torrent {
         let allowed = session.peer_choking.then_some(session.allowed_fast.as_slice());
         let room = peer.pipeline.room(now, session.request_queue);
         let out = peer.pipeline.len();
-        let most = ((out + room) as f64 * share) as usize;
-        let room = room.min(most.max(1).saturating_sub(out));
+        let most = (((out + room) as f64 * share) as usize).max(1);
+        let room = room.min(most.saturating_sub(out));
+        if !is_worth_a_message(room, most) {
+            return;
+        }
         let granted = self.assembly.take_blocks(room);
         if granted == 0 {
             return;

@@ -1,7 +1,7 @@
 //! Peers: who joins and leaves, what they say, whom we serve, whom we dial. Layer 2.
 
 use std::cmp::Reverse;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,11 @@ impl Torrent {
         if peer_id == self.own_id {
             return Err("it is a connection to ourselves");
         }
-        let twin = self.peers.values().find(|peer| peer.session.peer_id == peer_id);
+        let is_twin = |other: &&Peer| {
+            let session = &other.session;
+            session.peer_id == peer_id && may_be_one_host(session.addr.ip(), peer.addr.ip())
+        };
+        let twin = self.peers.values().find(is_twin);
         let Some(twin) = twin else {
             return if self.peers.len() < self.settings.max_connections {
                 Ok(())
@@ -428,6 +432,13 @@ impl Torrent {
             .into_iter()
             .for_each(|key| self.part_from_seed(now, key));
     }
+}
+
+/// Whether two addresses of one peer id may be one peer's: anybody can call himself by the id of another, and would
+/// keep that one away from us. A peer with both families has an address of each.
+fn may_be_one_host(one: IpAddr, other: IpAddr) -> bool {
+    let (one, other) = (one.to_canonical(), other.to_canonical());
+    one == other || one.is_ipv4() != other.is_ipv4()
 }
 
 fn candidate(peer: &Peer) -> Candidate {

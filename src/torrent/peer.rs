@@ -46,6 +46,12 @@ struct Sent {
     at: Instant,
 }
 
+/// Whether so many missing requests of a whole depth are asked for now. They are topped up by a quarter at a time: each
+/// top-up wakes a thread and costs a system call, here and at the peer.
+pub(super) fn is_worth_a_message(missing: usize, depth: usize) -> bool {
+    missing * 4 >= depth
+}
+
 /// The requests that are out at one peer, oldest first, and how many there should be.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -111,8 +117,11 @@ impl Pipeline {
             self.depth.min(queue_of_peer)
         };
         let missing = depth.saturating_sub(self.sent.len());
-        // Topped up by a quarter at a time: each top-up wakes a thread and costs a system call.
-        if missing * 4 >= depth { missing } else { 0 }
+        if is_worth_a_message(missing, depth) {
+            missing
+        } else {
+            0
+        }
     }
 
     fn pauses(&self, now: Instant) -> bool {

@@ -58,6 +58,27 @@ fn a_second_connection_of_a_peer_is_refused_if_it_did_not_cross_the_first() {
 }
 
 #[test]
+fn an_id_keeps_nobody_away_who_is_elsewhere() {
+    let mut world = World::new(Plan::default());
+    try_join(&mut world, 1, 200, Outgoing).unwrap();
+    world.now += Duration::from_secs(10);
+    let mut join_from = |key, addr: &str| {
+        let introduced = introduced(addr.parse().unwrap(), [200; 20], Incoming, true);
+        let session = world.torrent.admit(world.now, &introduced)?;
+        let joined = &mut world.torrent;
+        joined.on_joined(world.now, PeerKey(key), session, Arc::default());
+        Ok::<_, &str>(())
+    };
+    assert!(join_from(2, "198.51.100.7:1").is_ok(), "another host");
+    assert!(join_from(3, "198.51.100.7:2").is_err(), "the same host");
+    assert!(
+        join_from(4, "[::ffff:198.51.100.7]:3").is_err(),
+        "the same address"
+    );
+    assert!(join_from(5, "[2001:db8::1]:4").is_err(), "its other family");
+}
+
+#[test]
 fn ourselves_the_banned_and_too_many_are_refused() {
     let mut world = World::new(Plan::default());
     assert!(try_join(&mut world, 1, 128, Incoming).is_err());
