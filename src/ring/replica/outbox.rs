@@ -110,8 +110,9 @@ pub enum Report {
     },
 }
 
-/// What a keeper wants done. Whoever calls a keeper passes on what came out before anybody else has the shard: the
-/// order in which keepers send to a node must be that in which they were called.
+/// What a keeper wants done. Whoever calls a keeper passes on what it sends and what it reports before anybody else has
+/// the shard: nodes and the custody must hear of a keeper in the order in which it was called. A report that an earlier
+/// one overtook would be undone by it, and stay so.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// To other nodes, in this order.

@@ -163,7 +163,8 @@ impl Hub {
         let _ = self.events.send(event);
     }
 
-    /// Lets a keeper do something, and queues what it wants sent before anybody else has it.
+    /// Lets a keeper do something, and queues what it wants sent, and tells what it reports, before anybody else has
+    /// it.
     pub(super) fn with_keeper(
         &self,
         shard: usize,
@@ -174,10 +175,12 @@ impl Hub {
         let mut keeper = self.keeper(shard);
         work(&mut keeper, out);
         send_all(post, out);
-        drop(keeper);
+        // Also these with the shard locked. Of two threads the one that had the keeper first could be the last to tell
+        // how far it is; and a keeper says that only once.
         for report in out.reports.drain(..) {
             self.tell(RingEvent::Report(report));
         }
+        drop(keeper);
     }
 
     /// The same for all keepers in turn.
@@ -331,5 +334,78 @@ impl Service for HubService {
 
     fn met(&self, addr: SocketAddr, outcome: Result<Contact, Ending>) {
         self.0.tell(RingEvent::Met(addr, outcome));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::TryLockError;
+    use std::thread;
+
+    use crossbeam_channel::{Receiver, bounded};
+
+    use super::*;
+    use crate::id::RingId;
+    use crate::net::sockets::SocketFactory;
+    use crate::ring::link::{KnownNodes, LinkSettings, Links, NodeKey, Setup};
+    use crate::ring::replica::outbox::{Progress, Report};
+
+    /// A hub that waits at each event until somebody takes it.
+    fn hub() -> (Arc<Hub>, Links, Receiver<RingEvent>) {
+        let me = Contact {
+            id: RingId::new([7; 20]),
+            incarnation: 1,
+            addr: ([127, 0, 0, 1], 1).into(),
+        };
+        let store = Settings {
+            node: 0,
+            max_swarms: 100,
+            max_peers: 100,
+            peer_lifetime_secs: 2_700,
+            tombstone_secs: 300,
+        };
+        let (events, inbox) = bounded(0);
+        let hub = Arc::new(Hub::new(me, store, events));
+        let setup = Setup {
+            me,
+            node_key: NodeKey::generate().unwrap(),
+            ring_key: None,
+            known: KnownNodes::in_memory(),
+            listener: None,
+            sockets: Arc::new(SocketFactory::new("").unwrap()),
+            settings: LinkSettings::default(),
+        };
+        let links = Links::start(setup, Arc::new(HubService(Arc::clone(&hub)))).unwrap();
+        (hub, links, inbox)
+    }
+
+    /// Two readers of links that work on one shard one after the other have each something to report. Told the wrong
+    /// way round, the earlier would stand for good: what has not changed is not reported again.
+    #[test]
+    fn nobody_has_a_keeper_before_all_that_it_reported_is_told() {
+        let (hub, links, inbox) = hub();
+        let report = |epoch| {
+            Report::Progress(Progress {
+                epoch,
+                ..Progress::default()
+            })
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut out = Outbox::default();
+                hub.with_keeper(0, &mut links.post(), &mut out, |_, out| {
+                    out.reports.extend([report(1), report(2)]);
+                });
+            });
+            let first = inbox.recv().unwrap();
+            let is_held = matches!(hub.keepers[0].try_lock(), Err(TryLockError::WouldBlock));
+            let second = inbox.recv().unwrap();
+            assert!(is_held, "another thread could have told something in between");
+            let told = [first, second].map(|event| match event {
+                RingEvent::Report(report) => report,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(told, [report(1), report(2)]);
+        });
     }
 }
