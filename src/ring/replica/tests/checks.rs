@@ -23,7 +23,8 @@ fn order(play: &Play) -> Vec<(usize, &DataHost)> {
     order
 }
 
-/// Whether the ring is ideal, each node has the say over just its own arc, and each swarm is in just its places.
+/// Whether the ring is ideal, each node has the say over just its own arc and knows that its copies have all of it,
+/// and each swarm is in just its places.
 pub(super) fn at_rest(play: &Play) -> Result<(), Wrong> {
     let order = order(play);
     let count = order.len();
@@ -47,6 +48,12 @@ pub(super) fn at_rest(play: &Play) -> Result<(), Wrong> {
         if segment.arc != arc || segment.merging || segment.copies != copies || segment.heir.is_some() {
             return Err(format!(
                 "place {place} does not have its own arc {arc:?}: {segment:?}"
+            ));
+        }
+        if !host.custody.is_settled() {
+            let copies = host.custody.copy_states();
+            return Err(format!(
+                "place {place} does not know that all is in place: {copies:?}"
             ));
         }
     }
