@@ -8,10 +8,8 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use crossbeam_channel::{Receiver, Sender, bounded};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::geometry::BLOCK_LENGTH;
 
@@ -74,18 +72,23 @@ fn credits_of_mib(mib: usize) -> usize {
 }
 
 /// The free list of block buffers: a buffer that is dropped comes back here, so that a busy client neither
-/// allocates nor zeroes memory for each block.
-#[derive(Debug, Clone)]
+/// allocates nor zeroes memory for each block. The last one that came back goes out first, as it may be in a cache still.
+#[derive(Debug)]
 pub struct BlockPool {
-    free_tx: Sender<Box<[u8]>>,
-    free_rx: Receiver<Box<[u8]>>,
+    /// The lock is held for a push or a pop.
+    free: Mutex<Vec<Box<[u8]>>>,
+    kept: usize,
 }
 
 impl BlockPool {
     /// A pool that keeps at most `kept` unused buffers; more are freed.
     pub fn new(kept: usize) -> Arc<Self> {
-        let (free_tx, free_rx) = bounded(kept);
-        Arc::new(Self { free_tx, free_rx })
+        let free = Mutex::default();
+        Arc::new(Self { free, kept })
+    }
+
+    fn free(&self) -> MutexGuard<'_, Vec<Box<[u8]>>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A buffer of `length` bytes, at most [`BLOCK_LENGTH`]; its content is whatever was there before.
@@ -97,10 +100,8 @@ impl BlockPool {
             length <= BLOCK_LENGTH,
             "a block buffer holds {BLOCK_LENGTH} bytes, not {length}"
         );
-        let bytes = self
-            .free_rx
-            .try_recv()
-            .unwrap_or_else(|_| vec![0; BLOCK_LENGTH as usize].into());
+        let kept = self.free().pop();
+        let bytes = kept.unwrap_or_else(|| vec![0; BLOCK_LENGTH as usize].into());
         BlockBuf {
             bytes,
             length: length as usize,
@@ -132,8 +133,12 @@ impl DerefMut for BlockBuf {
 
 impl Drop for BlockBuf {
     fn drop(&mut self) {
-        // A full free list means that this buffer is not needed again: let it go.
-        let _ = self.pool.free_tx.try_send(std::mem::take(&mut self.bytes));
+        let bytes = std::mem::take(&mut self.bytes);
+        let mut free = self.pool.free();
+        // A full list means that this buffer is not needed again: let it go.
+        if free.len() < self.pool.kept {
+            free.push(bytes);
+        }
     }
 }
 
