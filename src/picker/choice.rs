@@ -50,16 +50,25 @@ impl Picker {
         let (now, later): (Vec<_>, Vec<_>) = started.into_iter().partition(|one| one.affinity < last_resort);
 
         now.iter().for_each(|one| self.take_from(one.piece, &mut request));
-        while request.left > 0 {
-            let Some(piece) = self.next_new(&request, rng).filter(|&piece| open(piece)) else {
+        let mut memory_is_short = false;
+        while request.left > 0
+            && let Some(piece) = self.next_new(&request, rng)
+        {
+            memory_is_short = !open(piece);
+            if memory_is_short {
                 break;
-            };
+            }
             self.begin(piece, fast.then_some(peer));
             self.take_from(piece, &mut request);
         }
-        later
-            .iter()
-            .for_each(|one| self.take_from(one.piece, &mut request));
+        // Who has something to do waits for memory rather than break into the pieces of others: what comes from one
+        // peer alone is hashed as it comes.
+        let waits = |one: &Started, busy| memory_is_short && busy && one.affinity == Affinity::Foreign;
+        for one in later {
+            if !waits(&one, self.requested_from(peer) > 0) {
+                self.take_from(one.piece, &mut request);
+            }
+        }
         if request.left > 0 && self.is_endgame() {
             self.take_again(&mut request);
         }

@@ -62,6 +62,7 @@ impl Bench {
         DiskTask::WritePiece {
             piece,
             expected: self.torrent.hash(piece),
+            is_right: false,
             blocks: self.torrent.blocks(piece),
             digests,
         }
@@ -93,6 +94,7 @@ fn a_good_piece_is_written_and_a_bad_one_is_not() {
     let bad = bench.run(DiskTask::WritePiece {
         piece: FIRST,
         expected: bench.torrent.hash(FIRST),
+        is_right: false,
         blocks,
         digests: false,
     });

@@ -25,12 +25,14 @@ pub struct CopyProgress {
 /// Work for the disk threads.
 #[derive(Debug)]
 pub enum DiskTask {
-    /// Hash the blocks of a whole piece while they are warm, and write them with one call if the hash is right.
+    /// Hash the blocks of a whole piece, unless that is done, and write them with one call if the hash is right.
     WritePiece {
         /// The piece.
         piece: PieceIndex,
         /// What its SHA-1 must be.
         expected: [u8; 20],
+        /// These very blocks were hashed as they came, and the hash was right.
+        is_right: bool,
         /// All of its blocks, in order.
         blocks: Vec<BlockBuf>,
         /// Also give the digest of each block with a good result (with a bad one they always come).

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use crate::geometry::{Block, Geometry, PieceIndex};
 use crate::memory::{BlockBuf, Budget};
+use crate::peer::link::{PeerKey, RunPart};
 use crate::torrent::blame::Author;
 
 #[derive(Debug)]
@@ -19,10 +20,35 @@ struct OpenPiece {
     authors: Vec<Option<Author>>,
     /// Credits that the piece holds as a whole; 0 for one that is spilled.
     credits: usize,
+    /// The run that all blocks so far are of, if there is one.
+    run: RunSoFar,
     /// Blocks of a spilled piece that were sent to the disk.
     sent: usize,
     /// Those of them that have reached it.
     spilled: usize,
+}
+
+/// Whether the blocks of a piece are all of one run, so that the hash of the run is theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RunSoFar {
+    /// No block is here.
+    NotBegun,
+    /// They are of this run of this connection. A run has each block once, so these are the very bytes that were hashed.
+    Of(PeerKey, u64),
+    /// They are of several runs, or some of none.
+    Broken,
+}
+
+impl RunSoFar {
+    /// Takes in the next block, from this connection.
+    fn add(&mut self, peer: PeerKey, run: Option<RunPart>) {
+        let of = run.map_or(Self::Broken, |run| Self::Of(peer, run.number));
+        *self = if *self == Self::NotBegun || *self == of {
+            of
+        } else {
+            Self::Broken
+        };
+    }
 }
 
 /// What storing a block led to.
@@ -30,8 +56,13 @@ struct OpenPiece {
 pub enum Stored {
     /// It is in memory, others are missing.
     Kept,
-    /// It was the last one: all blocks of the piece in order, for the disk.
-    Whole(Vec<BlockBuf>),
+    /// It was the last one: the piece goes to the disk.
+    Whole {
+        /// All of its blocks in order.
+        blocks: Vec<BlockBuf>,
+        /// The SHA-1 of all of them, if it was worked out as they came.
+        digest: Option<[u8; 20]>,
+    },
     /// The piece is one that is spilled: the block goes to the disk by itself.
     Spill(BlockBuf),
     /// The piece is not open.
@@ -113,6 +144,7 @@ impl Assembly {
             blocks: (0..blocks).map(|_| None).collect(),
             authors: vec![None; blocks],
             credits,
+            run: RunSoFar::NotBegun,
             sent: 0,
             spilled: 0,
         };
@@ -141,8 +173,8 @@ impl Assembly {
         }
     }
 
-    /// Takes a block in.
-    pub fn store(&mut self, block: Block, author: Author, data: BlockBuf) -> Stored {
+    /// Takes a block in, with its part in a run of its author's connection.
+    pub fn store(&mut self, block: Block, author: Author, data: BlockBuf, run: Option<RunPart>) -> Stored {
         let (Some(number), Some(open)) = (self.geometry.block_number(block), self.open.get_mut(&block.piece))
         else {
             return Stored::NotOpen;
@@ -154,10 +186,16 @@ impl Assembly {
             return Stored::Spill(data);
         }
         open.blocks[number] = Some(data);
+        open.run.add(author.peer, run);
         if open.blocks.iter().any(Option::is_none) {
             return Stored::Kept;
         }
-        Stored::Whole(open.blocks.iter_mut().filter_map(Option::take).collect())
+        Stored::Whole {
+            blocks: open.blocks.iter_mut().filter_map(Option::take).collect(),
+            digest: run
+                .filter(|_| open.run != RunSoFar::Broken)
+                .and_then(|run| run.digest),
+        }
     }
 
     /// The disk is done with blocks of spilled pieces. Gives the pieces that are wholly there now.
@@ -208,7 +246,6 @@ mod tests {
     use super::*;
     use crate::geometry::BLOCK_LENGTH;
     use crate::memory::BlockPool;
-    use crate::peer::link::PeerKey;
 
     const AUTHOR: Author = Author {
         peer: PeerKey(1),
@@ -233,10 +270,10 @@ mod tests {
         );
         let pool = BlockPool::new(0);
         for block in geometry.blocks(PieceIndex(0)) {
-            let stored = assembly.store(block, AUTHOR, pool.buffer(block.length));
+            let stored = assembly.store(block, AUTHOR, pool.buffer(block.length), None);
             let last = block.begin / BLOCK_LENGTH == 15;
             assert!(if last {
-                matches!(stored, Stored::Whole(blocks) if blocks.len() == 16)
+                matches!(stored, Stored::Whole { blocks, digest: None } if blocks.len() == 16)
             } else {
                 true
             });
@@ -259,7 +296,7 @@ mod tests {
         for block in geometry.blocks(PieceIndex(0)) {
             assert_eq!(assembly.take_blocks(1), 1);
             assert!(matches!(
-                assembly.store(block, AUTHOR, pool.buffer(block.length)),
+                assembly.store(block, AUTHOR, pool.buffer(block.length), None),
                 Stored::Spill(_)
             ));
             whole = assembly.spilled(&[block]);
@@ -269,5 +306,39 @@ mod tests {
         assert_eq!(assembly.take_blocks(1000), 64);
         drop(assembly);
         assert_eq!(budget.taken(), 0);
+    }
+
+    #[test]
+    fn the_hash_of_a_run_is_that_of_a_piece_only_if_every_block_is_of_it() {
+        let part = |number, digest| Some(RunPart { number, digest });
+        let digest = Some([9; 20]);
+        let of_another = Author {
+            peer: PeerKey(2),
+            ..AUTHOR
+        };
+        // The second and last block of a piece whose first one is of run 1 of AUTHOR.
+        let cases = [
+            (AUTHOR, part(1, digest), digest),
+            (AUTHOR, part(2, digest), None),
+            (of_another, part(1, digest), None),
+            (AUTHOR, None, None),
+        ];
+        for (author, last, expected) in cases {
+            let (geometry, _, mut assembly) = setup(2);
+            let pool = BlockPool::new(0);
+            assembly.open(PieceIndex(0));
+            let blocks: Vec<_> = geometry.blocks(PieceIndex(0)).collect();
+            let buffer = || pool.buffer(BLOCK_LENGTH);
+            assembly.store(blocks[0], AUTHOR, buffer(), part(1, None));
+            let stored = assembly.store(blocks[1], author, buffer(), last);
+            assert!(matches!(stored, Stored::Whole { digest, .. } if digest == expected));
+        }
+        let (geometry, _, mut assembly) = setup(2);
+        assembly.open(PieceIndex(0));
+        let blocks: Vec<_> = geometry.blocks(PieceIndex(0)).collect();
+        let buffer = || BlockPool::new(0).buffer(BLOCK_LENGTH);
+        assembly.store(blocks[1], AUTHOR, buffer(), None);
+        let stored = assembly.store(blocks[0], AUTHOR, buffer(), part(1, None));
+        assert!(matches!(stored, Stored::Whole { digest: None, .. }));
     }
 }

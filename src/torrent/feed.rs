@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::geometry::PieceIndex;
 use crate::peer::link::{PeerCommand, PeerKey};
 use crate::picker::OpenProgress;
 use crate::torrent::peer::{Peer, is_worth_a_message};
@@ -68,7 +69,13 @@ impl Torrent {
         let allowed = session.peer_choking.then_some(session.allowed_fast.as_slice());
         let room = peer.pipeline.room(now, session.request_queue);
         let out = peer.pipeline.len();
-        let most = (((out + room) as f64 * share) as usize).max(1);
+        // A piece that is kept has its memory as a whole, and is cheapest if one peer sends all of it.
+        let least = if self.assembly.spills() {
+            1
+        } else {
+            self.info.geometry.block_count(PieceIndex(0)) as usize
+        };
+        let most = (((out + room) as f64 * share) as usize).max(least);
         let room = room.min(most.saturating_sub(out));
         if !is_worth_a_message(room, most) {
             return;

@@ -172,7 +172,7 @@ impl Torrent {
         let key = batch.peer;
         for input in batch.inputs {
             match input {
-                PeerInput::Block { piece, begin, data } => self.on_block(now, key, piece, begin, data),
+                PeerInput::Block(block) => self.on_block(now, key, block),
                 PeerInput::Message(message) => self.on_message(now, key, &message),
             }
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::memory::BlockBuf;
-use crate::peer::link::{CloseReason, PeerCommand, PeerKey};
+use crate::peer::link::{BlockInput, CloseReason, PeerCommand, PeerKey, RunPart};
 use crate::picker::Received;
 use crate::storage::task::{BlockDigest, DiskResult, DiskTask};
 use crate::torrent::assembly::Stored;
@@ -146,14 +146,14 @@ impl Torrent {
     // Receiving.
 
     /// A peer sent a block; the numbers are as they came from the wire.
-    pub(super) fn on_block(&mut self, now: Instant, key: PeerKey, piece: u32, begin: u32, data: BlockBuf) {
+    pub(super) fn on_block(&mut self, now: Instant, key: PeerKey, input: BlockInput) {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        let length = data.len() as u32;
+        let length = input.data.len() as u32;
         let block = Block {
-            piece: PieceIndex(piece),
-            begin,
+            piece: PieceIndex(input.piece),
+            begin: input.begin,
             length,
         };
         self.hungry.insert(key);
@@ -189,7 +189,7 @@ impl Torrent {
         for other in also_asked {
             self.cancel(other, block);
         }
-        self.store(block, author, data);
+        self.store(block, author, input.data, input.run);
     }
 
     fn waste(&mut self, now: Instant, key: PeerKey, length: u32, asked: bool) {
@@ -219,16 +219,17 @@ impl Torrent {
         }
     }
 
-    fn store(&mut self, block: Block, author: Author, data: BlockBuf) {
+    fn store(&mut self, block: Block, author: Author, data: BlockBuf, run: Option<RunPart>) {
         let piece = block.piece;
-        match self.assembly.store(block, author, data) {
+        match self.assembly.store(block, author, data, run) {
             Stored::Kept => {}
-            Stored::Whole(blocks) => {
+            Stored::Whole { blocks, digest } => {
                 let expected = self.info.piece_hashes[piece.get()];
                 let digests = self.blame.is_open(piece);
                 self.submit(DiskTask::WritePiece {
                     piece,
                     expected,
+                    is_right: digest == Some(expected),
                     blocks,
                     digests,
                 });

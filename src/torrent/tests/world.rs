@@ -14,7 +14,7 @@ use crate::geometry::{BLOCK_LENGTH, Block, Geometry, PieceIndex};
 use crate::id::PeerId;
 use crate::memory::{BlockPool, Budget};
 use crate::metainfo::Info;
-use crate::peer::link::{CloseReason, PeerBatch, PeerInput, PeerKey};
+use crate::peer::link::{BlockInput, CloseReason, PeerBatch, PeerInput, PeerKey};
 use crate::storage::layout::Layout;
 use crate::storage::task::DiskTask;
 use crate::torrent::fixture::{content, info_of_files};
@@ -247,11 +247,12 @@ impl World {
         let mut data = self.pool.buffer(block.length);
         data.copy_from_slice(&self.content[at..at + block.length as usize]);
         data[0] ^= u8::from(wrong);
-        PeerInput::Block {
+        PeerInput::Block(BlockInput {
             piece: block.piece.0,
             begin: block.begin,
             data,
-        }
+            run: None,
+        })
     }
 
     /// The peer sends this block, asked or not.

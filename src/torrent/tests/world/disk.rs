@@ -59,6 +59,7 @@ impl Disk {
                 expected,
                 blocks,
                 digests,
+                ..
             } => {
                 let each = || blocks.iter().map(|block| sha1_of(block)).collect();
                 if sha1_of(
