@@ -1,6 +1,6 @@
 //! What `download` and `seed` show: how far they are, and what is new.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use crate::tracker_node::TrackerFace;
 pub(crate) struct Face {
     purpose: Purpose,
     progress: Option<Progress>,
-    known: Vec<InfoHash>,
+    known: HashSet<InfoHash>,
     problem: Option<String>,
     /// Whether it was told that nothing can be sent.
     offline: Reminder,
@@ -40,7 +40,7 @@ impl Face {
         Self {
             purpose,
             progress,
-            known: Vec::new(),
+            known: HashSet::new(),
             problem: None,
             offline: Reminder::default(),
             was_offline: false,
@@ -60,7 +60,7 @@ impl Face {
 
     /// A torrent is on the engine's list now.
     pub(crate) fn add(&mut self, id: InfoHash) {
-        self.known.push(id);
+        self.known.insert(id);
     }
 
     /// Whether the torrent is on the engine's list.
@@ -102,17 +102,20 @@ impl Face {
             self.show_troubles(torrent);
         }
         self.show_network(snapshot);
-        let find = |id: &InfoHash| snapshot.torrents.iter().find(|torrent| torrent.info_hash == *id);
+        let rows = snapshot.torrents.iter().filter(|_| !news.is_empty());
+        let rows: HashMap<_, _> = rows.map(|torrent| (torrent.info_hash, torrent)).collect();
         for item in news {
             let mut said = Ok(());
             match item {
                 News::Complete(id) => {
-                    if let Some(line) = find(id).map(|torrent| self.completed(torrent, snapshot)) {
+                    if let Some(line) = rows.get(id).map(|torrent| self.completed(torrent, snapshot)) {
                         self.note(|| said = say(line));
                     }
                 }
                 News::Failed(id, why) | News::Waiting(id, why) => {
-                    let name = find(id).map_or_else(|| id.to_string(), |torrent| torrent.name.clone());
+                    let name = rows
+                        .get(id)
+                        .map_or_else(|| id.to_string(), |torrent| torrent.name.clone());
                     let advice = match item {
                         News::Waiting(..) => " Waiting for that; Ctrl-C stops.",
                         _ => "",

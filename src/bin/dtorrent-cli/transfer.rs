@@ -1,5 +1,6 @@
 //! `dtorrent-cli download` and `dtorrent-cli seed`: an engine, some torrents, and a wait for the end.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -328,8 +329,10 @@ impl<'c> Transfer<'c> {
         goal: &mut Goal,
         face: &Face,
     ) -> Result<()> {
+        let present = present.torrents.iter();
+        let present: HashMap<_, _> = present.map(|torrent| (torrent.info_hash, torrent)).collect();
         for (id, metainfo) in self.given.torrents.clone() {
-            let known = present.torrents.iter().find(|torrent| torrent.info_hash == id);
+            let known = present.get(&id);
             if known
                 .is_some_and(|torrent| self.is_elsewhere(torrent) && !has_files(&metainfo, &torrent.folder))
             {
