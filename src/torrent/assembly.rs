@@ -13,6 +13,10 @@ use crate::memory::{BlockBuf, Budget};
 use crate::peer::link::{PeerKey, RunPart};
 use crate::torrent::blame::Author;
 
+/// Blocks of whole pieces at the disk threads of which nothing more is asked for: 8 MiB. It keeps two threads busy for
+/// some milliseconds, more than a look at what the disk answers takes.
+const MOST_AT_DISK: usize = 512;
+
 #[derive(Debug)]
 struct OpenPiece {
     /// Blocks that are in memory, by number; all `None` in a piece that is spilled.
@@ -22,6 +26,8 @@ struct OpenPiece {
     credits: usize,
     /// The run that all blocks so far are of, if there is one.
     run: RunSoFar,
+    /// It was kept, is whole, and the disk has it.
+    at_disk: bool,
     /// Blocks of a spilled piece that were sent to the disk.
     sent: usize,
     /// Those of them that have reached it.
@@ -77,6 +83,8 @@ pub struct Assembly {
     spills: bool,
     /// Credits of single blocks of spilled pieces that are out.
     block_credits: usize,
+    /// Credits of the pieces that are whole and kept: they are at the disk.
+    at_disk: usize,
     open: BTreeMap<PieceIndex, OpenPiece>,
     /// Spilled pieces that were closed while the disk still had blocks of them, and how many. Until these
     /// are through such a piece is not opened again: they would count for its next life and be written over
@@ -92,6 +100,7 @@ impl Assembly {
             budget,
             spills: false,
             block_credits: 0,
+            at_disk: 0,
             open: BTreeMap::new(),
             leftover: BTreeMap::new(),
         };
@@ -126,6 +135,13 @@ impl Assembly {
         self.budget.limit().saturating_sub(self.budget.taken())
     }
 
+    /// Whether so much waits for the disk threads that more would only lie there and leave the caches meanwhile. What
+    /// is written behind them is the system's to bound.
+    pub fn disk_is_behind(&self) -> bool {
+        let piece = self.geometry.block_count(PieceIndex(0)) as usize;
+        self.at_disk > MOST_AT_DISK.max(2 * piece)
+    }
+
     /// Opens a piece if its credits can be had, and nothing of an earlier attempt is on its way to the disk.
     pub fn open(&mut self, piece: PieceIndex) -> bool {
         // In a budget that has shrunk, the pieces that are kept come to their end before others are spilled.
@@ -145,6 +161,7 @@ impl Assembly {
             authors: vec![None; blocks],
             credits,
             run: RunSoFar::NotBegun,
+            at_disk: false,
             sent: 0,
             spilled: 0,
         };
@@ -190,6 +207,8 @@ impl Assembly {
         if open.blocks.iter().any(Option::is_none) {
             return Stored::Kept;
         }
+        open.at_disk = true;
+        self.at_disk += open.credits;
         Stored::Whole {
             blocks: open.blocks.iter_mut().filter_map(Option::take).collect(),
             digest: run
@@ -222,6 +241,9 @@ impl Assembly {
     pub fn close(&mut self, piece: PieceIndex) -> Option<Vec<Author>> {
         let open = self.open.remove(&piece)?;
         self.budget.give_back(open.credits);
+        if open.at_disk {
+            self.at_disk -= open.credits;
+        }
         if open.spilled < open.sent {
             self.leftover.insert(piece, open.sent - open.spilled);
         }
@@ -340,5 +362,28 @@ mod tests {
         assembly.store(blocks[1], AUTHOR, buffer(), None);
         let stored = assembly.store(blocks[0], AUTHOR, buffer(), part(1, None));
         assert!(matches!(stored, Stored::Whole { digest: None, .. }));
+    }
+
+    #[test]
+    fn the_disk_is_behind_while_more_lies_there_than_keeps_it_busy() {
+        let piece_length = 256 * BLOCK_LENGTH;
+        let geometry = Geometry::new(u64::from(piece_length) * 10, piece_length).unwrap();
+        let mut assembly = Assembly::new(geometry, Arc::new(Budget::of_mib(64)));
+        let pool = BlockPool::new(0);
+        let fill = |assembly: &mut Assembly, piece| {
+            assert!(assembly.open(PieceIndex(piece)));
+            for block in geometry.blocks(PieceIndex(piece)) {
+                assembly.store(block, AUTHOR, pool.buffer(0), None);
+            }
+        };
+        fill(&mut assembly, 0);
+        fill(&mut assembly, 1);
+        assert!(assembly.open(PieceIndex(9)) && !assembly.disk_is_behind());
+        fill(&mut assembly, 2);
+        assert!(assembly.disk_is_behind());
+        assembly.close(PieceIndex(9));
+        assert!(assembly.disk_is_behind(), "that one was not at the disk");
+        assembly.close(PieceIndex(1));
+        assert!(!assembly.disk_is_behind());
     }
 }

@@ -12,6 +12,9 @@ use crate::wire::message::Message;
 impl Torrent {
     /// Fills the pipelines of all peers that may have room.
     pub(super) fn feed_hungry(&mut self, now: Instant) {
+        if self.assembly.disk_is_behind() {
+            return;
+        }
         let hungry = std::mem::take(&mut self.hungry);
         let ready = self.readiness == Readiness::Yes && self.check.is_none() && self.halt.is_none();
         if self.stopping || !ready || self.is_complete() || !self.settings.fetch {

@@ -387,7 +387,7 @@ impl Torrent {
         self.flush_spills();
         self.feed_hungry(now);
         // Not before: a host whose last answer came in this turn has only now been asked for more.
-        if std::mem::take(&mut self.suspects_are_due) {
+        if !self.assembly.disk_is_behind() && std::mem::take(&mut self.suspects_are_due) {
             self.pass_on_suspects(now);
             self.feed_hungry(now);
         }
