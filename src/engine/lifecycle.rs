@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::bounded;
 
 use crate::bitfield::Bitfield;
-use crate::engine::Engine;
 use crate::engine::api::{EngineEvent, RemoveData};
 use crate::engine::entry::{AfterStop, AtDisk, Entry, Errand, Thread};
+use crate::engine::{Engine, TICK};
 use crate::id::InfoHash;
 use crate::net::greeter::GreeterCommand;
 use crate::storage::StorageError;
@@ -20,6 +21,9 @@ use crate::torrent::link::{Setup, TorrentCommand};
 use crate::torrent::selection::wanted_files;
 use crate::torrent::state::Settings;
 use crate::tracker::client::AnnouncerCommand;
+
+/// The longest time between two looks at what should run while there is cause for one.
+const LONGEST_REST: Duration = Duration::from_millis(50);
 
 impl Engine {
     pub(super) fn torrent_settings(&self) -> Settings {
@@ -34,12 +38,30 @@ impl Engine {
         }
     }
 
-    /// Starts what should run and stops what should not.
-    pub(super) fn schedule(&mut self) {
-        if self.stopping.is_some() || !std::mem::take(&mut self.queue_is_stale) {
-            return;
+    /// Starts what should run and stops what should not, unless that was done a moment ago. Gives how long to wait for
+    /// the next look at most.
+    ///
+    /// It goes through all torrents. For each one of thousands that are added that would be most of the work, so a
+    /// tenth of the time may go into it.
+    pub(super) fn schedule_if_due(&mut self, now: Instant) -> Duration {
+        if self.stopping.is_some() {
+            return TICK;
         }
-        // Before: what it changes itself may have consequences that it comes to next time.
+        if self.queue_is_stale && now >= self.schedule_from {
+            // Before: what it changes itself may have consequences that it comes to next time.
+            self.queue_is_stale = false;
+            self.schedule();
+            let done = Instant::now();
+            self.schedule_from = done + (9 * (done - now)).min(LONGEST_REST);
+        }
+        if self.queue_is_stale {
+            self.schedule_from.saturating_duration_since(now)
+        } else {
+            TICK
+        }
+    }
+
+    fn schedule(&mut self) {
         self.scheduled_as_of = self.torrents.changes();
         let most = self.config.transfer.max_active_downloads;
         let mut downloads = 0;

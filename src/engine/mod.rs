@@ -49,9 +49,6 @@ pub use start::EngineError;
 /// How often faces are told, and everything that is due by time is looked at.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How much is taken in before torrents are started and stopped that should be.
-const INPUTS_A_TURN: usize = 64;
-
 /// How long the trackers may take to hear that we stop.
 const FAREWELL: Duration = Duration::from_secs(3);
 
@@ -132,6 +129,8 @@ pub struct Engine {
     queue_is_stale: bool,
     /// The list ([`Torrents::changes`]) when the queue was last gone through.
     scheduled_as_of: u64,
+    /// It is not gone through again before this.
+    schedule_from: Instant,
     /// Torrents for which the disk threads do something, as far as the engine has asked them.
     errands: Vec<InfoHash>,
     listening: Vec<SocketAddr>,
@@ -168,58 +167,37 @@ struct Inputs {
     tracker_node: Receiver<Option<TrackerNodeStatus>>,
 }
 
-impl Inputs {
-    fn are_empty(&self) -> bool {
-        self.commands.is_empty()
-            && self.reports.is_empty()
-            && self.greeter.is_empty()
-            && self.announcer.is_empty()
-            && self.tracker_node.is_empty()
-    }
-}
-
 impl Engine {
     fn run(mut self, mut inputs: Inputs) {
         let ticks = tick(TICK);
         while !self.has_ended() {
-            self.schedule();
-            self.take_in(&mut inputs, &ticks);
-            // To schedule is to look at all torrents: once for many that are added together.
-            for _ in 1..INPUTS_A_TURN {
-                if inputs.are_empty() || self.has_ended() {
-                    break;
-                }
-                self.take_in(&mut inputs, &ticks);
+            let next_look = self.schedule_if_due(Instant::now());
+            select! {
+                recv(inputs.commands) -> command => match command {
+                    Ok(command) => self.on_command(command),
+                    // Nobody can ask for anything any more, not even for the end.
+                    Err(_) => {
+                        inputs.commands = never();
+                        self.shut_down();
+                    }
+                },
+                recv(inputs.reports) -> report => if let Ok((info_hash, report)) = report {
+                    self.on_report(info_hash, report);
+                },
+                recv(inputs.greeter) -> event => if let Ok(event) = event {
+                    self.on_greeter(event);
+                },
+                recv(inputs.announcer) -> event => if let Ok(event) = event {
+                    self.on_announcer(event);
+                },
+                recv(inputs.tracker_node) -> status => if let Ok(status) = status {
+                    self.on_tracker_node(status);
+                },
+                recv(ticks) -> _ => self.on_tick(Instant::now()),
+                default(next_look) => {}
             }
         }
         self.end();
-    }
-
-    /// Waits for the next thing that anybody says, and does what follows from it.
-    fn take_in(&mut self, inputs: &mut Inputs, ticks: &Receiver<Instant>) {
-        select! {
-            recv(inputs.commands) -> command => match command {
-                Ok(command) => self.on_command(command),
-                // Nobody can ask for anything any more, not even for the end.
-                Err(_) => {
-                    inputs.commands = never();
-                    self.shut_down();
-                }
-            },
-            recv(inputs.reports) -> report => if let Ok((info_hash, report)) = report {
-                self.on_report(info_hash, report);
-            },
-            recv(inputs.greeter) -> event => if let Ok(event) = event {
-                self.on_greeter(event);
-            },
-            recv(inputs.announcer) -> event => if let Ok(event) = event {
-                self.on_announcer(event);
-            },
-            recv(inputs.tracker_node) -> status => if let Ok(status) = status {
-                self.on_tracker_node(status);
-            },
-            recv(ticks) -> _ => self.on_tick(Instant::now()),
-        }
     }
 
     fn on_tick(&mut self, now: Instant) {

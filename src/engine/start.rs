@@ -89,6 +89,7 @@ impl Engine {
             told: None,
             queue_is_stale: true,
             scheduled_as_of: 0,
+            schedule_from: Instant::now(),
             errands: Vec::new(),
             files: Arc::new(FileCache::new(config.memory.open_files)),
             download: Limiter::new(limit_of_kib(config.transfer.download_limit_kib)),
