@@ -1,7 +1,7 @@
 //! Which blocks a peer shall be asked for: the order of preference among open and new pieces. Layer 2.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::bitfield::Bitfield;
 use crate::engine::api::Priority;
@@ -14,9 +14,6 @@ use super::{Picker, State};
 
 /// How many pieces are taken at random before the rarest come first.
 const RANDOM_FIRST: u32 = 4;
-
-/// How many blocks may be out at two peers even if a hundredth of the torrent is less.
-const ENDGAME_FLOOR: u64 = 8;
 
 impl Picker {
     /// Appends up to `count` blocks to `out` that this peer shall be asked for, and holds them as asked.
@@ -138,53 +135,26 @@ impl Picker {
             request.push(self.geometry.block(piece, number), &mut self.asked);
         }
     }
-
-    /// Whether every missing wanted block was asked for.
-    fn is_endgame(&self) -> bool {
-        let mut open = self.open.iter();
-        self.candidates.is_empty() && open.all(|(&piece, open)| open.free() == 0 || !self.is_wanted(piece))
-    }
-
-    /// Asks for blocks that one other peer was asked for. How many may be out twice is bounded so that no more
-    /// than a hundredth of the torrent comes for nothing.
-    fn take_again(&mut self, request: &mut Request<'_>) {
-        let hundredth = self.geometry.total_length() / u64::from(BLOCK_LENGTH) / 100;
-        let most = hundredth.saturating_sub(self.wasted).max(ENDGAME_FLOOR);
-        for (&piece, open) in &mut self.open {
-            if self.settled.has(piece) || !request.may_take(piece) {
-                continue;
-            }
-            let mut from = 0;
-            while request.left > 0
-                && self.doubled < most
-                && let Some(number) = open.ask_again(from, request.peer)
-            {
-                from = number + 1;
-                self.doubled += 1;
-                request.push(self.geometry.block(piece, number), &mut self.asked);
-            }
-        }
-    }
 }
 
 /// One call of [`Picker::pick`].
-struct Request<'a> {
-    peer: PeerKey,
+pub(super) struct Request<'a> {
+    pub(super) peer: PeerKey,
     has: &'a Bitfield,
     allowed: Option<&'a [PieceIndex]>,
-    left: usize,
+    pub(super) left: usize,
     out: &'a mut Vec<Block>,
 }
 
 impl Request<'_> {
-    fn may_take(&self, piece: PieceIndex) -> bool {
+    pub(super) fn may_take(&self, piece: PieceIndex) -> bool {
         self.has.has(piece) && self.allowed.is_none_or(|set| set.contains(&piece))
     }
 
-    fn push(&mut self, block: Block, asked: &mut HashMap<PeerKey, Vec<Block>>) {
+    pub(super) fn push(&mut self, block: Block, asked: &mut HashMap<PeerKey, VecDeque<Block>>) {
         self.left -= 1;
         self.out.push(block);
-        asked.entry(self.peer).or_default().push(block);
+        asked.entry(self.peer).or_default().push_back(block);
     }
 }
 

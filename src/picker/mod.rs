@@ -10,7 +10,7 @@
 //! - A piece is in exactly one state: idle, open, whole (all blocks here, hash unknown) or verified.
 //! - The candidates are exactly the pieces that are idle and wanted.
 //! - A block is asked of at most one peer until the endgame, which begins when every missing wanted block
-//!   was asked for, and then of at most two different ones.
+//!   was asked for, and then of at most two different ones (`endgame.rs`).
 //! - `asked[peer]` lists exactly the blocks that the open pieces show as asked of that peer.
 //! - `counts[piece] + seeds` connected peers have a piece. Peers that came as seeds are counted in `seeds`
 //!   alone, so that one costs nothing.
@@ -18,11 +18,12 @@
 
 mod candidates;
 mod choice;
+mod endgame;
 mod open;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::bitfield::Bitfield;
 use crate::engine::api::Priority;
@@ -30,6 +31,7 @@ use crate::geometry::{Block, Geometry, PieceIndex};
 use crate::peer::link::PeerKey;
 
 use candidates::Candidates;
+pub use endgame::Pace;
 use open::{NotTaken, OpenPiece};
 
 /// What became of a block that a peer sent.
@@ -91,7 +93,9 @@ pub struct Picker {
     seeds: u32,
     candidates: Candidates,
     open: BTreeMap<PieceIndex, OpenPiece>,
-    asked: HashMap<PeerKey, Vec<Block>>,
+    /// The oldest request first.
+    asked: HashMap<PeerKey, VecDeque<Block>>,
+    paces: HashMap<PeerKey, Pace>,
     settled: Bitfield,
     missing: Missing,
     /// Blocks that are out at two peers.
@@ -122,6 +126,7 @@ impl Picker {
             candidates: Candidates::new(count),
             open: BTreeMap::new(),
             asked: HashMap::new(),
+            paces: HashMap::new(),
             settled: Bitfield::full(count),
             missing: Missing::default(),
             doubled: 0,
@@ -379,12 +384,13 @@ impl Picker {
 
     /// How many blocks this peer is asked for.
     pub fn requested_from(&self, peer: PeerKey) -> usize {
-        self.requests_of(peer).len()
+        self.asked.get(&peer).map_or(0, VecDeque::len)
     }
 
     /// The blocks that this peer is asked for, the oldest request first.
-    pub fn requests_of(&self, peer: PeerKey) -> &[Block] {
-        self.asked.get(&peer).map_or(&[], Vec::as_slice)
+    #[cfg(test)]
+    pub fn requests_of(&self, peer: PeerKey) -> impl Iterator<Item = Block> + '_ {
+        self.asked.get(&peer).into_iter().flatten().copied()
     }
 
     /// The pieces of which some blocks are asked for or here, but not all are here.
@@ -399,7 +405,7 @@ impl Picker {
 }
 
 /// Strikes a request off the list of a peer.
-fn forget(asked: &mut HashMap<PeerKey, Vec<Block>>, peer: PeerKey, block: Block) {
+fn forget(asked: &mut HashMap<PeerKey, VecDeque<Block>>, peer: PeerKey, block: Block) {
     if let Some(blocks) = asked.get_mut(&peer) {
         // Answers come in the order of the requests, so the place is near the front.
         if let Some(at) = blocks.iter().position(|other| *other == block) {

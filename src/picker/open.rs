@@ -105,18 +105,18 @@ impl OpenPiece {
         Some(number)
     }
 
-    /// The first block from `number` on that one other peer was asked for, now asked of this one as well.
-    pub(super) fn ask_again(&mut self, from: u32, peer: PeerKey) -> Option<u32> {
-        let mut slots = self.slots.iter_mut().enumerate().skip(from as usize);
-        let number = slots.find_map(|(number, slot)| match *slot {
-            Slot::Asked(first) if first != peer => {
-                *slot = Slot::AskedTwice(first, peer);
-                Some(number as u32)
-            }
-            _ => None,
-        })?;
+    /// Asks this peer as well for a block that one other peer was asked for; says whether it is such a one.
+    pub(super) fn ask_again(&mut self, number: u32, peer: PeerKey) -> bool {
+        let slot = &mut self.slots[number as usize];
+        let Slot::Asked(first) = *slot else {
+            return false;
+        };
+        if first == peer {
+            return false;
+        }
+        *slot = Slot::AskedTwice(first, peer);
         self.late.retain(|late| *late != (number, peer));
-        Some(number)
+        true
     }
 
     /// Takes back what this peer was asked for; says whether it was.

@@ -2,6 +2,8 @@
 
 mod model;
 
+use std::time::Duration;
+
 use super::*;
 use crate::geometry::BLOCK_LENGTH;
 
@@ -247,6 +249,72 @@ fn the_endgame_is_bounded() {
         .map(|peer| pick(&mut picker, PeerKey(peer), &all, 100).len())
         .sum();
     assert_eq!(twice, 8);
+}
+
+#[test]
+fn the_endgame_takes_what_would_come_last() {
+    let mut picker = picker(3, 400);
+    let all = Bitfield::full(3);
+    let (slow, fast) = (ONE, TWO);
+    let of_slow = pick(&mut picker, slow, &all, 6);
+    let of_fast = pick(&mut picker, fast, &all, 1_194);
+    assert_eq!(of_slow.len() + of_fast.len(), 1_200);
+    let pace = |blocks_per_sec, millis| Pace {
+        blocks_per_sec,
+        round_trip: Duration::from_millis(millis),
+    };
+    // The slow one needs 3 s for its six, the fast one 2 s for what it has and a hundredth more for each.
+    let paces = [
+        (slow, pace(2.0, 500)),
+        (fast, pace(600.0, 100)),
+        (THREE, pace(2.0, 100)),
+    ];
+    picker.set_paces(paces.into_iter());
+    assert!(
+        pick(&mut picker, fast, &all, 100).is_empty(),
+        "it would take two thirds of the time"
+    );
+    for block in &of_fast[..900] {
+        accept(&mut picker, fast, *block);
+    }
+    // 0.49 s for what it has: half of what the slow one needs for its second.
+    let taken: Vec<_> = of_slow[1..].iter().rev().copied().collect();
+    assert_eq!(pick(&mut picker, fast, &all, 100), taken, "the last ones first");
+    let again = pick(&mut picker, THREE, &all, 100);
+    assert!(again.is_empty(), "nobody would wait shorter: {again:?}");
+    // One that lets us wait altogether is helped by anybody.
+    picker.set_paces(
+        [
+            (slow, pace(0.0, 500)),
+            (fast, pace(600.0, 100)),
+            (THREE, pace(2.0, 100)),
+        ]
+        .into_iter(),
+    );
+    assert_eq!(pick(&mut picker, THREE, &all, 100), of_slow[..1]);
+}
+
+#[test]
+fn what_came_twice_counts_against_the_bound() {
+    let mut picker = picker(1, 400);
+    let all = Bitfield::full(1);
+    let blocks = pick(&mut picker, ONE, &all, 400);
+    let mut twice = 0;
+    for _ in 0..20 {
+        // Every answer comes twice, and always more are asked for.
+        let again = pick(&mut picker, TWO, &all, 100);
+        twice += again.len();
+        for block in again {
+            accept(&mut picker, TWO, block);
+            assert_eq!(picker.received(ONE, block), Received::Duplicate);
+        }
+    }
+    assert_eq!(
+        twice,
+        8 + 19,
+        "eight, and then no more than one at a time of {}",
+        blocks.len()
+    );
 }
 
 #[test]

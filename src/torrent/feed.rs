@@ -5,7 +5,8 @@ use std::time::Instant;
 use crate::geometry::PieceIndex;
 use crate::peer::link::{PeerCommand, PeerKey};
 use crate::picker::OpenProgress;
-use crate::torrent::peer::{Peer, is_worth_a_message};
+use crate::torrent::peer::Peer;
+use crate::torrent::pipeline::is_worth_a_message;
 use crate::torrent::state::{Action, Readiness, Torrent};
 use crate::wire::message::Message;
 
@@ -21,6 +22,11 @@ impl Torrent {
             return;
         }
         self.assembly.fit_to_budget();
+        if self.picker.is_near_the_end() {
+            let paces = self.peers.iter();
+            self.picker
+                .set_paces(paces.filter_map(|(key, peer)| Some((*key, peer.pipeline.pace()?))));
+        }
         let Some(share) = self.fair_share(now) else {
             for key in hungry {
                 self.feed(now, key, 1.0);
@@ -80,7 +86,8 @@ impl Torrent {
         };
         let most = (((out + room) as f64 * share) as usize).max(least);
         let room = room.min(most.saturating_sub(out));
-        if !is_worth_a_message(room, most) {
+        // The room of the pipeline itself is worth one.
+        if share < 1.0 && !is_worth_a_message(room, most) {
             return;
         }
         let granted = self.assembly.take_blocks(room);
@@ -102,9 +109,9 @@ impl Torrent {
             &mut blocks,
         );
         self.assembly.give_back_blocks(granted - blocks.len());
+        peer.pipeline.sent(now, &blocks, granted);
         if !blocks.is_empty() {
             blocks.iter().for_each(|block| self.blame.claim(block.piece, ip));
-            peer.pipeline.sent(now, &blocks);
             let requests = blocks.into_iter().map(Message::Request).collect();
             self.actions.push(Action::Tell(key, PeerCommand::Send(requests)));
         }

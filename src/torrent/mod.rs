@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod assembly;
 pub mod blame;
 pub mod connections;
+mod depth;
 pub mod downloader;
 mod feed;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod fixture;
 pub mod link;
 mod neighbours;
 pub mod peer;
+pub mod pipeline;
 pub mod rate;
 pub mod report;
 pub mod selection;

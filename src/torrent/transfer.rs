@@ -157,10 +157,7 @@ impl Torrent {
             length,
         };
         self.hungry.insert(key);
-        let asked = peer.pipeline.ended(block);
-        if asked {
-            peer.pipeline.received(now);
-        }
+        let asked = peer.pipeline.answered(now, block);
         // A block that comes after its request was taken back is kept if it is still of use and there is
         // memory for it.
         let held = asked || self.assembly.take_blocks(1) == 1;
@@ -178,7 +175,7 @@ impl Torrent {
             return;
         };
         if !asked {
-            peer.pipeline.received(now);
+            peer.pipeline.heard(now);
         }
         peer.downloaded += u64::from(length);
         let author = Author {

@@ -13,6 +13,7 @@ mod bad_input;
 mod credits;
 mod dtracker;
 mod kill;
+mod long_paths;
 mod matrix;
 mod mixed_swarm;
 mod others;

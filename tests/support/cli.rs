@@ -13,6 +13,8 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_dtorrent-cli");
 /// How the client is started; the same job can be started again after it was killed.
 #[derive(Debug)]
 pub(crate) struct Cli {
+    /// Where peers reach it.
+    pub(crate) address: SocketAddr,
     name: String,
     arguments: Vec<String>,
 }
@@ -31,6 +33,7 @@ impl Cli {
     fn new(stage: &Stage, command: &str, name: &str, torrents: &[PathBuf], dir: &Path) -> Self {
         let address = fresh_address();
         let mut cli = Self {
+            address: address.into(),
             name: name.to_owned(),
             arguments: vec![command.to_owned()],
         };

@@ -1,8 +1,9 @@
 """A libtorrent session for the tests: its one argument is JSON, its output is for the test's log.
 
-    {"ip": "127.20.0.1", "port": 6881, "dir": "...", "torrents": ["..."], "stay": false}
+    {"ip": "127.20.0.1", "port": 6881, "dir": "...", "torrents": ["..."], "stay": false, "seed": false,
+     "peers": ["127.20.0.2:6881"]}
 
-It checks the data that is there and fetches the rest. When all is complete it says "finished" on a line, and
+It checks the data that is there and fetches the rest; with "seed" it takes the data for whole. When all is complete it says "finished" on a line, and
 ends, or with "stay" goes on sharing until its standard input closes.
 """
 
@@ -44,7 +45,13 @@ def add(session, job, path):
     params.ti = lt.torrent_info(path)
     params.save_path = job["dir"]
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
-    return session.add_torrent(params)
+    if job["seed"]:
+        params.flags |= lt.torrent_flags.seed_mode
+    handle = session.add_torrent(params)
+    for peer in job["peers"]:
+        ip, port = peer.rsplit(":", 1)
+        handle.connect_peer((ip, int(port)))
+    return handle
 
 
 def wait_until(session, handles, reached):

@@ -6,6 +6,7 @@
 //! - A [`process::Process`] ends with the test that started it, and with the test program.
 //! - [`cli`] is our own client; [`aria2`], [`libtorrent`] and [`transmission`] are those of others, and
 //!   [`opentracker`] and our own [`dtracker`], alone or in a [`ring`], bring them together.
+//! - A [`relay::Relay`], or for datagrams a [`datagram_relay::DatagramRelay`], is a long path between two of them.
 //! - A [`browser::Browser`] shows pages as a person would see them.
 //! - A [`peer::ScriptedPeer`] speaks our own codec and misbehaves where a story needs it, and a
 //!   [`web::ScriptedWeb`] answers HTTP with any bytes.
@@ -17,6 +18,7 @@ pub(crate) mod aria2;
 pub(crate) mod browser;
 pub(crate) mod cli;
 pub(crate) mod content;
+pub(crate) mod datagram_relay;
 pub(crate) mod datagrams;
 pub(crate) mod dtracker;
 pub(crate) mod libtorrent;
@@ -24,6 +26,7 @@ pub(crate) mod network;
 pub(crate) mod opentracker;
 pub(crate) mod peer;
 pub(crate) mod process;
+pub(crate) mod relay;
 pub(crate) mod ring;
 pub(crate) mod server;
 pub(crate) mod stage;

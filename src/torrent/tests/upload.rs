@@ -121,7 +121,8 @@ fn a_flood_of_requests_is_bounded_even_within_one_turn() {
     let key = leech(&mut world, 1, true);
     world.say(key, Message::Interested);
     world.step();
-    for number in 0..3_000 {
+    const FLOOD: usize = MOST_REQUESTS_WAITING + 1_000;
+    for number in 0..FLOOD as u32 {
         world.say(key, Message::Request(block(number % 30, number % 2)));
     }
     world.step();
@@ -131,7 +132,7 @@ fn a_flood_of_requests_is_bounded_even_within_one_turn() {
         .heard
         .iter()
         .filter(|message| matches!(message, Message::RejectRequest(_)));
-    assert_eq!(rejects.count(), 3_000 - MOST_REQUESTS_WAITING);
+    assert_eq!(rejects.count(), FLOOD - MOST_REQUESTS_WAITING);
     world.say(key, Message::Request(block(0, 0)));
     world.step();
     assert_eq!(

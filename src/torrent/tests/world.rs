@@ -407,7 +407,7 @@ impl World {
         let mut out = 0;
         for (key, peer) in &torrent.peers {
             let piped: BTreeSet<_> = peer.pipeline.blocks().collect();
-            let held: BTreeSet<_> = torrent.picker.requests_of(*key).iter().copied().collect();
+            let held: BTreeSet<_> = torrent.picker.requests_of(*key).collect();
             assert_eq!(piped, held, "what is out at {key}");
             assert_eq!(piped.len(), peer.pipeline.len(), "a block is out twice at {key}");
             out += piped.len();
