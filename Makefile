@@ -6,7 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Window tests draw on a screen of their own, in software.
 HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
 
-.PHONY: help run build test lint docs unit soak ring-figures bench-tracker fmt audit setup setup-test
+.PHONY: help run build test lint docs unit soak ring-figures bench-tracker bench-pipe fmt audit setup setup-test
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,9 @@ ring-figures: setup ## Measure docs/ring-simulation.md anew, and draw its charts
 
 bench-tracker: setup ## Measure docs/performance.md anew, beside opentracker and aquatic_udp where installed (BENCH="--rounds 5 udp").
 	cargo bench --locked --no-default-features --bench tracker -- $(BENCH)
+
+bench-pipe: setup ## Measure how one peer fills a long path, beside libtorrent where installed (BENCH="--delays 100 ours/ours").
+	cargo bench --locked --no-default-features --bench pipe -- $(BENCH)
 
 fmt: ## Format the code.
 	cargo fmt

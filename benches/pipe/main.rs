@@ -25,16 +25,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use dtorrent::create::{CreateOptions, create};
-use dtorrent::geometry::BLOCK_LENGTH;
 use serde_json::json;
 
 use self::relay::{Relay, Way};
 
 /// What libtorrent is started with.
 const LIBTORRENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/libtorrent_peer.py");
-/// A request, and a block with its header (BEP 3 §peer messages).
-const REQUEST: u64 = 17;
-const ANSWER: u64 = BLOCK_LENGTH as u64 + 13;
 /// How often it is looked at what came out, and over how much of that time a rate is taken.
 const LOOK: Duration = Duration::from_millis(50);
 const LOOKS: usize = 5;
@@ -179,7 +175,7 @@ fn make_torrent(folder: &Path, options: &Options) -> Result<PathBuf> {
         piece_length: Some(options.piece),
         ..CreateOptions::default()
     };
-    let metainfo = create(&create_options, &AtomicBool::new(false), &|_, _| {})?;
+    let metainfo = create(&create_options, |_, _| (), &AtomicBool::new(false))?;
     let torrent = folder.join("file.torrent");
     fs::write(&torrent, &metainfo.raw)?;
     Ok(torrent)
@@ -253,10 +249,8 @@ fn watch(relay: &Relay, options: &Options, leecher: &mut Program) -> Result<Figu
             began = Some(now);
         }
         let back = relay.carried().back.load(Ordering::Relaxed);
-        let asked = relay.carried().asked.load(Ordering::Relaxed);
-        figures.most_out = figures
-            .most_out
-            .max((asked / REQUEST).saturating_sub(back / ANSWER));
+        let out = relay.carried().out();
+        figures.most_out = figures.most_out.max(out);
         looks.push((now, back));
         let Some(start) = began else {
             looks.clear();
@@ -268,7 +262,6 @@ fn watch(relay: &Relay, options: &Options, leecher: &mut Program) -> Result<Figu
                 figures.filled = Some(now - start);
             }
             if options.shows && looks.len() % LOOKS == 0 {
-                let out = (asked / REQUEST).saturating_sub(back / ANSWER);
                 println!(
                     "  {:5.2} s  {:6.1} MB/s  {out} blocks out",
                     (now - start).as_secs_f64(),

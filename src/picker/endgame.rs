@@ -2,8 +2,9 @@
 //!
 //! Only where that is worth it: the second peer must be expected to have it here in half the time, going by what is
 //! out at both and how fast they are. Those that would come last are the first. The answer of the slower one is called
-//! off; it may be on its way by then, and how many are out twice is bounded so that no more than a hundredth of the
-//! torrent comes for nothing, or [`FLOOR`] blocks if that is more.
+//! off, and may be on its way by then. So what is out twice, what was called off without the peer's word that it will
+//! not come (BEP 6 §reject), and what has come twice are together no more than a hundredth of the torrent, or [`FLOOR`]
+//! blocks if that is more.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -61,9 +62,8 @@ impl Picker {
     /// Asks for blocks that one other peer was asked for.
     pub(super) fn take_again(&mut self, request: &mut Request<'_>) {
         let hundredth = self.geometry.total_length() / u64::from(BLOCK_LENGTH) / 100;
-        // One is always possible, or the last block of all could wait for somebody who never sends it.
-        let most = hundredth.max(FLOOR).saturating_sub(self.wasted).max(1);
-        if self.doubled >= most {
+        let most = hundredth.max(FLOOR);
+        if self.at_risk() >= most && self.doubled > 0 {
             return;
         }
         for (theirs, block) in self.awaited(request) {
@@ -71,7 +71,11 @@ impl Picker {
             let pace = self.paces.get(&request.peer);
             let ours = pace.map_or(UNKNOWN, |pace| pace.time_for(out));
             // The next ones would come no later from there, and later from here.
-            if request.left == 0 || self.doubled >= most || theirs < 2 * ours {
+            if request.left == 0 || theirs < 2 * ours {
+                return;
+            }
+            // One is always possible that would never come: it must not hold the whole download up.
+            if self.at_risk() >= most && (self.doubled > 0 || theirs < NEVER) {
                 return;
             }
             let open = self.open.get_mut(&block.piece);
@@ -83,6 +87,23 @@ impl Picker {
                 request.push(block, &mut self.asked);
             }
         }
+    }
+
+    /// How many blocks came twice or still may: those that are out at two peers, and those that were called off too
+    /// late, for all that we know.
+    fn at_risk(&self) -> u64 {
+        self.doubled + self.called_off.len() as u64 + self.wasted
+    }
+
+    /// A peer says that it will not send a block that was called off.
+    pub fn spared(&mut self, peer: PeerKey, block: Block) {
+        self.called_off.remove(&(peer, block));
+    }
+
+    /// Nothing more comes of this peer.
+    pub fn forget_peer(&mut self, peer: PeerKey) {
+        self.called_off.retain(|(from, _)| *from != peer);
+        self.paces.remove(&peer);
     }
 
     /// What other peers were asked for, and when it is expected of them: the last one first.

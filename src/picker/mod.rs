@@ -23,7 +23,7 @@ mod open;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use crate::bitfield::Bitfield;
 use crate::engine::api::Priority;
@@ -102,6 +102,8 @@ pub struct Picker {
     doubled: u64,
     /// Blocks that came twice.
     wasted: u64,
+    /// Requests that were taken back because another peer answered them, and may be answered still.
+    called_off: HashSet<(PeerKey, Block)>,
 }
 
 impl Picker {
@@ -131,6 +133,7 @@ impl Picker {
             missing: Missing::default(),
             doubled: 0,
             wasted: 0,
+            called_off: HashSet::new(),
         };
         picker.set_priorities(|_| Priority::default());
         picker
@@ -223,6 +226,7 @@ impl Picker {
         let Some(number) = self.geometry.block_number(block) else {
             return Received::Unrequested;
         };
+        self.called_off.remove(&(peer, block));
         let Some(open) = self.open.get_mut(&block.piece) else {
             let is_here = matches!(self.states[block.piece.get()], State::Whole | State::Verified);
             return if is_here {
@@ -246,7 +250,9 @@ impl Picker {
             self.open.remove(&block.piece);
             self.states[block.piece.get()] = State::Whole;
         }
-        let also_asked = askers.into_iter().filter(|&asker| asker != peer).collect();
+        let also_asked: Vec<_> = askers.into_iter().filter(|&asker| asker != peer).collect();
+        self.called_off
+            .extend(also_asked.iter().map(|&asker| (asker, block)));
         Received::Accepted {
             piece_complete,
             also_asked,

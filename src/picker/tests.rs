@@ -295,6 +295,38 @@ fn the_endgame_takes_what_would_come_last() {
 }
 
 #[test]
+fn what_was_called_off_counts_until_it_is_known_not_to_come() {
+    let mut picker = picker(1, 400);
+    let all = Bitfield::full(1);
+    pick(&mut picker, ONE, &all, 400);
+    let pace = |blocks_per_sec| Pace {
+        blocks_per_sec,
+        round_trip: Duration::from_millis(100),
+    };
+    picker.set_paces([(ONE, pace(1.0)), (TWO, pace(1_000.0))].into_iter());
+    let again = pick(&mut picker, TWO, &all, 100);
+    assert_eq!(again.len(), 8);
+    for block in &again {
+        assert_eq!(accept(&mut picker, TWO, *block).1, [ONE]);
+    }
+    assert!(
+        pick(&mut picker, TWO, &all, 100).is_empty(),
+        "all eight may come still"
+    );
+    picker.spared(ONE, again[0]);
+    picker.spared(ONE, again[0]);
+    assert_eq!(pick(&mut picker, TWO, &all, 100).len(), 1);
+    assert_eq!(picker.received(ONE, again[1]), Received::Duplicate);
+    assert!(pick(&mut picker, TWO, &all, 100).is_empty());
+    picker.forget_peer(ONE);
+    assert_eq!(
+        pick(&mut picker, TWO, &all, 100).len(),
+        6,
+        "one has come twice, one is out"
+    );
+}
+
+#[test]
 fn what_came_twice_counts_against_the_bound() {
     let mut picker = picker(1, 400);
     let all = Bitfield::full(1);

@@ -39,7 +39,7 @@ const SLACK: Duration = Duration::from_millis(50);
 /// Rates are taken over at least this; over less they would be of a batch.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// After so long in which hardly anything came a rate is taken all the same.
+/// After so long in which hardly anything came the rate is taken to have fallen, though no answer ends the window.
 const LONGEST_WINDOW: Duration = Duration::from_secs(1);
 
 /// So many rates are kept; the greatest counts.
@@ -170,14 +170,12 @@ impl Depth {
     /// Call this now and then while something is out.
     pub(super) fn on_tick(&mut self, now: Instant) {
         let Some(window) = &self.window else { return };
-        if now.saturating_duration_since(window.began) < LONGEST_WINDOW {
-            return;
-        }
-        if window.blocks > 0 {
-            self.close_window(now);
-        } else {
-            // It goes on: the next answer counts over all of the time that it took.
-            self.add_rate(0.0);
+        let elapsed = now.saturating_duration_since(window.began);
+        let rate = window.rate(elapsed);
+        // Silence shows at once. The window goes on: the next answer counts over all of the time that it took, or
+        // the end of a burst would look like a rate.
+        if elapsed >= LONGEST_WINDOW && rate < self.rate() {
+            self.add_rate(rate);
         }
     }
 
@@ -190,8 +188,7 @@ impl Depth {
         let Some(window) = self.window.replace(Window::new(now)) else {
             return;
         };
-        let elapsed = now.saturating_duration_since(window.began).as_secs_f64();
-        let rate = f64::from(window.blocks) / elapsed.max(1e-3);
+        let rate = window.rate(now.saturating_duration_since(window.began));
         if !window.starved || rate > self.rate() {
             self.add_rate(rate);
         }
@@ -284,5 +281,10 @@ impl Window {
             blocks: 0,
             starved: false,
         }
+    }
+
+    /// Blocks a second.
+    fn rate(&self, elapsed: Duration) -> f64 {
+        f64::from(self.blocks) / elapsed.as_secs_f64().max(1e-3)
     }
 }

@@ -135,6 +135,7 @@ impl Torrent {
 
     fn forget(&mut self, now: Instant, key: PeerKey) {
         self.release_requests(key);
+        self.picker.forget_peer(key);
         self.hungry.remove(&key);
         let Some(peer) = self.peers.remove(&key) else {
             return;

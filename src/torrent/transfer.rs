@@ -70,6 +70,8 @@ impl Torrent {
             self.picker.release(key, block);
             self.drop_idle_pieces();
             self.everybody_is_hungry();
+        } else {
+            self.picker.spared(key, block);
         }
     }
 

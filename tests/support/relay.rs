@@ -13,15 +13,18 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-/// Bytes that are carried at a time: large enough that a gigabit takes a thousand of them a second.
+/// Most bytes that are carried at a time: large enough that a gigabit takes a thousand of them a second.
 const CHUNK: usize = 128 * 1024;
+
+/// At lower rates they are what passes in a hundredth of a second, or a packet.
+const CHUNKS_PER_SEC: u64 = 100;
 
 /// Bytes that the sockets of the relay hold beside its queues: little, or the path would be longer than it says.
 const SOCKET_BUFFER: usize = 256 * 1024;
@@ -64,12 +67,18 @@ impl Way {
         }
     }
 
+    /// Bytes that are carried at a time.
+    fn chunk(&self) -> usize {
+        let passing = |rate| usize::try_from(rate / CHUNKS_PER_SEC).unwrap_or(CHUNK);
+        self.rate.map_or(CHUNK, passing).clamp(PACKET, CHUNK)
+    }
+
     /// Bytes of one connection that are under way when it is full.
     fn capacity(&self) -> usize {
         // Without a rate the queue is what the memory of the test takes.
         let rate = self.rate.unwrap_or(1 << 30);
         let time = self.delay + self.queue;
-        (rate as f64 * time.as_secs_f64()) as usize + CHUNK
+        (rate as f64 * time.as_secs_f64()) as usize + self.chunk()
     }
 }
 
@@ -107,19 +116,95 @@ impl Link {
     }
 }
 
-/// What has come through.
+/// What has come through, and what peers asked of each other with it.
 #[derive(Debug, Default)]
 pub(crate) struct Carried {
-    /// Bytes from clients to the server.
-    pub(crate) toward: AtomicU64,
-    /// The same at the clients' end, before they travel.
-    pub(crate) asked: AtomicU64,
-    /// Bytes from the server, before they travel.
-    pub(crate) served: AtomicU64,
-    /// The same at the clients' end.
-    pub(crate) back: AtomicU64,
     /// Connections that were opened.
     pub(crate) connections: AtomicU64,
+    /// Bytes that have reached clients.
+    pub(crate) back: AtomicU64,
+    /// Blocks that have reached clients (BEP 3 §piece).
+    pub(crate) blocks: AtomicU64,
+    /// Requests that clients sent less those that they took back or that were rejected.
+    requests: AtomicI64,
+}
+
+impl Carried {
+    /// Requests of the clients that have no answer yet, as the clients see it.
+    pub(crate) fn out(&self) -> u64 {
+        let blocks = self.blocks.load(Ordering::Relaxed);
+        let requests = self.requests.load(Ordering::Relaxed);
+        u64::try_from(requests).unwrap_or(0).saturating_sub(blocks)
+    }
+
+    /// Takes a message of a client into account, by its number (BEP 3, BEP 6).
+    fn on_asked(&self, message: u8) {
+        let more = match message {
+            6 => 1,
+            8 => -1,
+            _ => 0,
+        };
+        self.requests.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Takes a message to a client into account.
+    fn on_answered(&self, message: u8) {
+        match message {
+            7 => self.blocks.fetch_add(1, Ordering::Relaxed) as i64,
+            16 => self.requests.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    }
+}
+
+/// Finds the messages in a stream between two peers.
+#[derive(Debug)]
+struct Tap {
+    /// Bytes of the handshake or of a message that are still to come.
+    skip: usize,
+    /// The length of the next message, as far as it is here.
+    prefix: Vec<u8>,
+}
+
+impl Tap {
+    fn new() -> Self {
+        Self {
+            skip: 68,
+            prefix: Vec::new(),
+        }
+    }
+
+    /// Says the number of each message that is complete with these bytes.
+    fn on_bytes(&mut self, mut bytes: &[u8], mut on_message: impl FnMut(u8)) {
+        while !bytes.is_empty() {
+            if self.skip > 0 {
+                let skipped = self.skip.min(bytes.len());
+                self.skip -= skipped;
+                bytes = &bytes[skipped..];
+                if self.skip > 0 {
+                    return;
+                }
+                if let Some(number) = self.prefix.get(4) {
+                    on_message(*number);
+                }
+                self.prefix.clear();
+                continue;
+            }
+            self.prefix.push(bytes[0]);
+            bytes = &bytes[1..];
+            let length = |prefix: &[u8]| u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]);
+            match self.prefix.len() {
+                // A keep-alive.
+                4 if length(&self.prefix) == 0 => self.prefix.clear(),
+                5 if length(&self.prefix) == 1 => {
+                    on_message(self.prefix[4]);
+                    self.prefix.clear();
+                }
+                5 => self.skip = length(&self.prefix) as usize - 1,
+                _ => {}
+            }
+        }
+    }
 }
 
 /// The relay of streams. It ends with the value.
@@ -218,12 +303,15 @@ impl Acceptor {
         }
         self.carried.connections.fetch_add(1, Ordering::Relaxed);
         let (from, to) = (client.try_clone()?, server.try_clone()?);
-        carry(from, to, &self.toward, &self.carried, |carried| {
-            [&carried.asked, &carried.toward]
-        });
-        carry(server, client, &self.back, &self.carried, |carried| {
-            [&carried.served, &carried.back]
-        });
+        let (asked, answered) = (Arc::clone(&self.carried), Arc::clone(&self.carried));
+        let (mut toward, mut back) = (Tap::new(), Tap::new());
+        let on_sent = move |bytes: &[u8]| toward.on_bytes(bytes, |message| asked.on_asked(message));
+        carry(from, to, &self.toward, on_sent, |_| {});
+        let on_arrived = move |bytes: &[u8]| {
+            answered.back.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            back.on_bytes(bytes, |message| answered.on_answered(message));
+        };
+        carry(server, client, &self.back, |_| {}, on_arrived);
         Ok(())
     }
 }
@@ -247,17 +335,16 @@ fn carry(
     mut from: TcpStream,
     mut to: TcpStream,
     link: &Arc<Mutex<Link>>,
-    carried: &Arc<Carried>,
-    counts: fn(&Carried) -> [&AtomicU64; 2],
+    mut on_sent: impl FnMut(&[u8]) + Send + 'static,
+    mut on_arrived: impl FnMut(&[u8]) + Send + 'static,
 ) {
     let pipe = Arc::new(Pipe::default());
-    let (link, carried) = (Arc::clone(link), Arc::clone(carried));
-    let (intake, taken_in) = (Arc::clone(&pipe), Arc::clone(&carried));
+    let (intake, link) = (Arc::clone(&pipe), Arc::clone(link));
     thread::spawn(move || {
         let way = lock(&link).way;
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = vec![0; way.chunk()];
         while let Ok(count @ 1..) = from.read(&mut chunk) {
-            counts(&taken_in)[0].fetch_add(count as u64, Ordering::Relaxed);
+            on_sent(&chunk[..count]);
             let due = {
                 let mut link = lock(&link);
                 let lost = link.loses(count);
@@ -275,7 +362,7 @@ fn carry(
             if to.write_all(&chunk).is_err() {
                 break;
             }
-            counts(&carried)[1].fetch_add(chunk.len() as u64, Ordering::Relaxed);
+            on_arrived(&chunk);
         }
         pipe.end();
         let _ = to.shutdown(Shutdown::Write);

@@ -252,6 +252,20 @@ fn a_peer_that_serves_in_turns_is_kept_busy() {
 }
 
 #[test]
+fn bursts_of_a_slow_peer_are_no_rate() {
+    let mut play = Play::new(Path {
+        turns: Duration::from_secs(2),
+        ..Path::of_bytes(50, 50e3)
+    });
+    play.run(SECOND * 10);
+    play.most_out = 0;
+    let used = play.run(SECOND * 60);
+    assert!(used > 0.9, "{used} of the path");
+    // Six come at a time, two seconds apart.
+    assert!(play.most_out <= 20, "{} out", play.most_out);
+}
+
+#[test]
 fn a_path_whose_answers_come_irregularly_is_filled_too() {
     let mut play = Play::new(Path {
         jitter: Duration::from_millis(60),

@@ -36,6 +36,7 @@ fn manner() -> impl Strategy<Value = Manner> {
         0..6usize,
         prop::option::weighted(0.2, 1..9u32),
         prop::option::weighted(0.3, 1..9u64),
+        (1..4u64, 0..4u64),
     );
     let flags = (
         any::<bool>(),
@@ -44,10 +45,13 @@ fn manner() -> impl Strategy<Value = Manner> {
         any::<bool>(),
     );
     (numbers, flags, prop::option::weighted(0.2, 0..40usize)).prop_map(
-        |((speed, corrupts, chokes_every), (fast, rejects, keeps_choking, ignores_cancels), leaves_after)| {
+        |(numbers, (fast, rejects, keeps_choking, ignores_cancels), leaves_after)| {
+            let (speed, corrupts, chokes_every, (sends_every, travels)) = numbers;
             Manner {
                 fast,
                 speed,
+                sends_every,
+                travels,
                 corrupts,
                 rejects,
                 chokes_every,

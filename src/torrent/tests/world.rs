@@ -277,9 +277,15 @@ impl World {
                 peer.set_choking(choke);
             }
             let mut inputs = std::mem::take(&mut peer.says);
-            let many = peer.manner.speed.min(peer.asked.len());
-            let answered: Vec<_> = peer.asked.drain(..many).collect();
-            peer.sent += answered.len();
+            if steps.is_multiple_of(peer.manner.sends_every) {
+                let many = peer.manner.speed.min(peer.asked.len());
+                let arrive = steps + peer.manner.travels;
+                let sent = peer.asked.drain(..many).map(|block| (arrive, block));
+                peer.travelling.extend(sent);
+                peer.sent += many;
+            }
+            let here = peer.travelling.partition_point(|(arrive, _)| *arrive <= steps);
+            let answered: Vec<_> = peer.travelling.drain(..here).map(|(_, block)| block).collect();
             let leaves = peer.manner.leaves_after.is_some_and(|most| peer.sent >= most);
             let corrupts = peer.manner.corrupts;
             for block in answered {

@@ -16,6 +16,10 @@ pub(in crate::torrent::tests) struct Manner {
     pub(in crate::torrent::tests) fast: bool,
     /// Blocks that it sends in a step; 0: it answers nothing.
     pub(in crate::torrent::tests) speed: usize,
+    /// It sends in every so many-th step only.
+    pub(in crate::torrent::tests) sends_every: u64,
+    /// Steps that a block is under way, when it is too late to take its request back.
+    pub(in crate::torrent::tests) travels: u64,
     /// Sends wrong bytes in blocks whose number within the torrent is divisible by this.
     pub(in crate::torrent::tests) corrupts: Option<u32>,
     /// Refuses every request.
@@ -34,6 +38,8 @@ pub(in crate::torrent::tests) struct Manner {
 pub(in crate::torrent::tests) const HONEST: Manner = Manner {
     fast: true,
     speed: 8,
+    sends_every: 1,
+    travels: 0,
     corrupts: None,
     rejects: false,
     chokes_every: None,
@@ -53,6 +59,8 @@ pub(in crate::torrent::tests) struct FakePeer {
     pub(super) says: Vec<PeerInput>,
     /// What it was asked for and has not answered.
     pub(in crate::torrent::tests) asked: VecDeque<Block>,
+    /// Blocks under way, with the step in which they arrive.
+    pub(super) travelling: VecDeque<(u64, Block)>,
     /// Everything that it was told, but requests.
     pub(in crate::torrent::tests) heard: Vec<Message>,
     /// Blocks that we were told to upload to it.
@@ -73,6 +81,7 @@ impl FakePeer {
             choking: true,
             says: Vec::new(),
             asked: VecDeque::new(),
+            travelling: VecDeque::new(),
             heard: Vec::new(),
             uploads: Vec::new(),
             requests: 0,
