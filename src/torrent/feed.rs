@@ -64,7 +64,7 @@ impl Torrent {
         (wanted > there).then(|| (out + there) as f64 / (out + wanted) as f64)
     }
 
-    /// Asks a peer for as much as it has room for, up to this share of what may be out at it, and one block.
+    /// Asks a peer for as much as it has room for, up to this share of what may be out at it, but for a piece at least.
     fn feed(&mut self, now: Instant, key: PeerKey, share: f64) {
         let full = self.active_places_are_taken();
         let Some(peer) = self
