@@ -130,6 +130,11 @@ impl Assembly {
         self.budget.taken() + self.budget.limit() / 4 > self.budget.limit()
     }
 
+    /// Whether pieces are kept, and the whole budget is so many credits at least.
+    pub fn memory_is_enough_for(&self, credits: usize) -> bool {
+        !self.spills && credits <= self.budget.limit()
+    }
+
     /// Credits of the budget that nobody holds.
     pub fn free_credits(&self) -> usize {
         self.budget.limit().saturating_sub(self.budget.taken())

@@ -29,7 +29,7 @@ impl Torrent {
         }
         let Some(share) = self.fair_share(now) else {
             for key in hungry {
-                self.feed(now, key, 1.0);
+                self.feed(now, key, 1.0, 1);
             }
             return;
         };
@@ -39,8 +39,21 @@ impl Torrent {
         let first = turn.partition_point(|key| *key <= self.fed_first);
         turn.rotate_left(first);
         self.fed_first = turn.first().copied().unwrap_or(self.fed_first);
+        let least = self.least_share();
         for share in [share, 1.0] {
-            turn.iter().for_each(|key| self.feed(now, *key, share));
+            turn.iter().for_each(|key| self.feed(now, *key, share, least));
+        }
+    }
+
+    /// What a share is at least: a piece if there is memory for two of them at each peer, since a piece is cheapest if
+    /// one peer sends all of it.
+    fn least_share(&self) -> usize {
+        let piece = self.info.geometry.block_count(PieceIndex(0)) as usize;
+        let asked = self.peers.values().filter(|peer| may_be_asked(peer)).count();
+        if self.assembly.memory_is_enough_for(2 * asked * piece) {
+            piece
+        } else {
+            1
         }
     }
 
@@ -64,8 +77,8 @@ impl Torrent {
         (wanted > there).then(|| (out + there) as f64 / (out + wanted) as f64)
     }
 
-    /// Asks a peer for as much as it has room for, up to this share of what may be out at it, but for a piece at least.
-    fn feed(&mut self, now: Instant, key: PeerKey, share: f64) {
+    /// Asks a peer for as much as it has room for, up to this share of what may be out at it, or `least`.
+    fn feed(&mut self, now: Instant, key: PeerKey, share: f64, least: usize) {
         let full = self.active_places_are_taken();
         let Some(peer) = self
             .peers
@@ -78,12 +91,6 @@ impl Torrent {
         let allowed = session.peer_choking.then_some(session.allowed_fast.as_slice());
         let room = peer.pipeline.room(now, session.request_queue);
         let out = peer.pipeline.len();
-        // A piece that is kept has its memory as a whole, and is cheapest if one peer sends all of it.
-        let least = if self.assembly.spills() {
-            1
-        } else {
-            self.info.geometry.block_count(PieceIndex(0)) as usize
-        };
         let most = (((out + room) as f64 * share) as usize).max(least);
         let room = room.min(most.saturating_sub(out));
         // The room of the pipeline itself is worth one.

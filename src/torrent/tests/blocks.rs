@@ -115,8 +115,6 @@ fn twenty_peers_of_very_different_speed_send_hardly_anything_twice() {
         world.finish();
         let twice = world.torrent.tally().wasted / u64::from(BLOCK_LENGTH);
         assert!(twice <= most, "{twice} of {blocks} blocks came twice");
-        let slow = world.peer(PeerKey(1)).sent;
-        assert!(slow <= 20, "{slow} blocks of the slowest were waited for");
     }
 }
 
