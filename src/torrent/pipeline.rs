@@ -57,7 +57,7 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Of a peer that was asked for nothing yet.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             sent: VecDeque::new(),
             depth: Depth::new(),
