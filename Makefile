@@ -6,7 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Window tests draw on a screen of their own, in software.
 HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
 
-.PHONY: help run build test lint docs unit soak ring-figures bench-tracker bench-pipe fmt audit setup setup-test
+.PHONY: help run build test lint docs unit soak ring-figures bench bench-tracker bench-pipe fmt audit setup setup-test
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -39,7 +39,11 @@ soak: setup ## 100,000 simulated histories of a tracker ring (RING_SCHEDULES=n) 
 ring-figures: setup ## Measure docs/ring-simulation.md anew, and draw its charts.
 	cargo test --release --locked --no-default-features --lib ring::sim::figures -- --ignored --nocapture
 
-bench-tracker: setup ## Measure docs/performance.md anew, beside opentracker and aquatic_udp where installed (BENCH="--rounds 5 udp").
+bench: setup ## Measure dtorrent-cli beside libtorrent, aria2, rtorrent and mktorrent where installed (BENCH="--rounds 5 one-seed four-seeds").
+	cargo build --release --locked --no-default-features --bin dtorrent-cli
+	cargo bench --locked --no-default-features --bench client -- $(BENCH)
+
+bench-tracker: setup ## Measure dtracker beside opentracker and aquatic_udp where installed (BENCH="--rounds 5 udp").
 	cargo bench --locked --no-default-features --bench tracker -- $(BENCH)
 
 bench-pipe: setup ## Measure how one peer fills a long path, beside libtorrent where installed (BENCH="--delays 100 ours/ours").

@@ -11,10 +11,12 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "the other benchmarks use the rest of it")]
+mod common;
 mod http;
 mod load;
 mod process;
-mod report;
 mod ring;
 mod udp;
 
@@ -25,15 +27,17 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use self::common::report::Report;
 use self::load::{Order, Population};
 use self::process::{Server, cpu_of};
-use self::report::{OURS, Report};
 use self::ring::Ring;
 
 /// What can be measured, by the names on the command line.
 const PARTS: [&str; 9] = [
     "udp", "http", "memory", "idle", "ring", "latency", "kill", "join", "load",
 ];
+/// Ours in the tables.
+const OURS: &str = "dtracker";
 /// Announces of one measurement.
 const COUNT: u32 = 500_000;
 /// On a connection each.
@@ -121,7 +125,7 @@ fn measure(options: &Options) -> Result<()> {
             report.add("load of ten nodes, max over mean", "", OURS, ring.max_over_mean());
         }
     }
-    report.print();
+    report.print_by_measure(OURS);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,13 +10,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use dtorrent::tracker::server::Status;
 
+use crate::common::proc;
 use crate::load::{FIRST_PORT, Population};
 use crate::udp::{self, Answer, Line};
 
 /// How long a program may take to answer for the first time, on a busy machine.
 const START_WITHIN: Duration = Duration::from_secs(60);
-/// What `/proc` counts processor time in.
-const TICKS_A_SECOND: f64 = 100.0;
 /// Who runs what refuses to be root: nobody.
 const NOBODY: [&str; 3] = ["--reuid=65534", "--regid=65534", "--clear-groups"];
 
@@ -52,23 +51,12 @@ impl Server {
 
     /// Seconds of processor that all its threads have had.
     pub(crate) fn cpu(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // The name of the program, in parentheses, may hold anything.
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        let ticks: u64 = fields
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        ticks as f64 / TICKS_A_SECOND
+        proc::cpu(self.child.id())
     }
 
     /// Bytes of it that are in memory.
     pub(crate) fn resident(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = resident.and_then(|line| line.split_whitespace().next()?.parse().ok());
-        kib.unwrap_or(0_u64) * 1024
+        proc::memory(self.child.id(), "VmRSS")
     }
 
     /// Kills it at once.
@@ -113,20 +101,16 @@ impl Drop for Server {
     }
 }
 
-/// `setpriv`, which lets a program end with us.
+/// What ends with us; as nobody, where it refuses to be root.
 fn guarded(program: &str, as_nobody: bool) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL"]);
-    if as_nobody && rustix::process::geteuid().is_root() {
-        command.args(NOBODY);
-    }
-    command.arg("--").arg(program);
-    command
+    let is_root = rustix::process::geteuid().is_root();
+    proc::guarded(program, if as_nobody && is_root { &NOBODY } else { &[] })
 }
 
-/// A port that nobody has at the moment.
-fn fresh_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// An address of this machine that nobody has at the moment.
+fn fresh_address() -> Result<SocketAddr> {
+    let ip = Ipv4Addr::LOCALHOST;
+    Ok(SocketAddr::from((ip, proc::fresh_port(ip.into())?)))
 }
 
 /// One node of ours, as `dtracker serve` starts it; with `ring` a node of a ring.
@@ -180,14 +164,14 @@ pub(crate) fn dtracker(
 
 /// opentracker; Debian's serves only what its list names.
 pub(crate) fn opentracker(folder: &Path, population: &Population) -> Result<Option<Server>> {
-    if !is_installed("opentracker") {
+    if !proc::is_installed("opentracker") {
         return Ok(None);
     }
     let home = folder.join("opentracker");
     fs::create_dir_all(&home)?;
     let list: String = population.hashes().map(|hash| format!("{hash}\n")).collect();
     fs::write(home.join("whitelist.txt"), list)?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, fresh_port()?));
+    let address = fresh_address()?;
     let config = home.join("opentracker.conf");
     fs::write(
         &config,
@@ -217,10 +201,10 @@ pub(crate) fn opentracker(folder: &Path, population: &Population) -> Result<Opti
 
 /// aquatic_udp with one thread for sockets and one for swarms.
 pub(crate) fn aquatic_udp(folder: &Path) -> Result<Option<Server>> {
-    if !is_installed("aquatic_udp") {
+    if !proc::is_installed("aquatic_udp") {
         return Ok(None);
     }
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, fresh_port()?));
+    let address = fresh_address()?;
     let defaults = Command::new("aquatic_udp").arg("-p").output()?;
     let defaults = String::from_utf8_lossy(&defaults.stdout).into_owned();
     let mut config = String::new();
@@ -249,11 +233,6 @@ fn started(mut server: Server, address: SocketAddr) -> Result<Option<Server>> {
     Ok(Some(server))
 }
 
-fn is_installed(program: &str) -> bool {
-    std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
-}
-
 /// Processor seconds of all these.
 pub(crate) fn cpu_of(servers: &[Server]) -> f64 {
     servers.iter().map(Server::cpu).sum()
@@ -266,5 +245,5 @@ pub(crate) fn resident_of(servers: &[Server]) -> u64 {
 
 /// An address for the nodes of a ring to meet at.
 pub(crate) fn ring_address() -> Result<SocketAddr> {
-    Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, fresh_port()?)))
+    fresh_address()
 }
