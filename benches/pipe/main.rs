@@ -261,7 +261,7 @@ fn watch(relay: &Relay, options: &Options, leecher: &mut Program) -> Result<Figu
             if figures.filled.is_none() && rate >= FULL * options.rate as f64 {
                 figures.filled = Some(now - start);
             }
-            if options.shows && looks.len() % LOOKS == 0 {
+            if options.shows && looks.len().is_multiple_of(LOOKS) {
                 println!(
                     "  {:5.2} s  {:6.1} MB/s  {out} blocks out",
                     (now - start).as_secs_f64(),
