@@ -91,7 +91,7 @@ impl Torrent {
         let allowed = session.peer_choking.then_some(session.allowed_fast.as_slice());
         let room = peer.pipeline.room(now, session.request_queue);
         let out = peer.pipeline.len();
-        let most = (((out + room) as f64 * share) as usize).max(least);
+        let most = (((out + room) as f64 * share) as usize).max(least.min(out + room));
         let room = room.min(most.saturating_sub(out));
         // The room of the pipeline itself is worth one.
         if share < 1.0 && !is_worth_a_message(room, most) {

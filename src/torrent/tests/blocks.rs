@@ -412,6 +412,22 @@ fn scarce_memory_is_shared_by_all_who_serve_us() {
 }
 
 #[test]
+fn a_few_large_pieces_are_fetched_from_many() {
+    let mut world = World::new(Plan {
+        piece_length: 64 * BLOCK_LENGTH,
+        files: vec![u64::from(BLOCK_LENGTH) * 64 * 16],
+        budget_mib: 64,
+        ..Plan::default()
+    });
+    // Each has less room than a piece has blocks.
+    for number in 1..=20 {
+        let part = bits(16, (0..16).filter(|piece| piece % 4 == u32::from(number) % 4));
+        world.join_with(number, Manner { speed: 1, ..HONEST }, part);
+    }
+    world.finish();
+}
+
+#[test]
 fn a_budget_that_shrinks_below_one_piece_and_grows_again_holds_up_nothing() {
     for mib in [1, 3] {
         let mut world = World::new(Plan {
