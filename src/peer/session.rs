@@ -186,7 +186,10 @@ impl Session {
             messages.push(Message::Bitfield(have.as_bytes().into()));
         }
         messages.extend(self.introduction(upload_only, listen_port));
+        // A seed grants nothing. It has no use for what a newcomer could give in return, and since nobody sees what
+        // others ask it for, grants make it send the same pieces to many while the rest of them wait.
         if self.fast
+            && !have.is_full()
             && let IpAddr::V4(ip) = self.addr.ip()
         {
             self.granted_fast = allowed_fast_set(info_hash, ip.octets(), self.geometry.piece_count());
