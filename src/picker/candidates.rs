@@ -122,6 +122,12 @@ impl Candidates {
         }
     }
 
+    /// Whether there are candidates of at least this priority that nobody has but seeds.
+    pub(super) fn has_unshared(&self, priority: Priority) -> bool {
+        let unshared = |class: &Class| class.ends.first().is_some_and(|end| *end > 0);
+        class_of(priority).is_some_and(|last| self.classes[..=last].iter().any(unshared))
+    }
+
     /// The candidate to start next among those that a peer has.
     ///
     /// Common peers have a candidate near the front of the list. One that has none costs a pass over two

@@ -44,7 +44,9 @@ impl Picker {
         let fast = self.fills_a_piece(peer, count);
         let last_resort = if fast { Affinity::Shared } else { Affinity::Foreign };
         let started = self.started_for(&request);
-        let (now, later): (Vec<_>, Vec<_>) = started.into_iter().partition(|one| one.affinity < last_resort);
+        let (now, later): (Vec<_>, Vec<_>) = started
+            .into_iter()
+            .partition(|one| one.affinity < last_resort && !self.can_wait(one, &request));
 
         now.iter().for_each(|one| self.take_from(one.piece, &mut request));
         let mut memory_is_short = false;
@@ -93,6 +95,17 @@ impl Picker {
             .collect();
         started.sort_unstable();
         started
+    }
+
+    /// Whether the peer is a seed and the piece one that others have too, while there are pieces that only seeds have.
+    /// All wait for what seeds send, so they should send nothing that can be had elsewhere.
+    fn can_wait(&self, started: &Started, request: &Request<'_>) -> bool {
+        !self.sequential
+            && request.allowed.is_none()
+            && request.has.is_full()
+            && started.affinity != Affinity::Own
+            && self.counts[started.piece.get()] > 0
+            && self.candidates.has_unshared(started.priority.0)
     }
 
     fn next_new(&mut self, request: &Request<'_>, rng: &mut fastrand::Rng) -> Option<PieceIndex> {

@@ -3,7 +3,8 @@
 //! Started pieces are finished before others are begun, so that little memory is held and there is soon
 //! something to trade. New pieces go by priority, then the rarest first; the very first ones are taken at
 //! random, because a rare piece comes from few peers and so comes slowly. A fast peer gets pieces of its own,
-//! for a piece is only as fast as the slowest peer in it.
+//! for a piece is only as fast as the slowest peer in it. A seed is asked for what only seeds have before it helps with
+//! started pieces that others have too, since all wait for what it sends.
 //!
 //! # Invariants
 //!

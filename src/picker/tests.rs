@@ -465,3 +465,33 @@ fn a_torrent_without_pieces_is_complete() {
     picker.peer_joined(&none);
     assert!(picker.is_complete() && pick(&mut picker, ONE, &none, 9).is_empty());
 }
+
+#[test]
+fn a_seed_is_asked_for_what_only_seeds_have_before_it_helps_with_the_rest() {
+    let mut picker = warm_picker(6, 8);
+    let (everything, one_piece) = (Bitfield::full(6), set(&[4], 6));
+    picker.peer_joined(&everything);
+    picker.peer_joined(&one_piece);
+    assert_eq!(pieces_of(&pick(&mut picker, TWO, &one_piece, 3)), [4]);
+    assert_eq!(pieces_of(&pick(&mut picker, ONE, &everything, 3)), [5]);
+    picker.peer_got(PieceIndex(5));
+    let rest = pick(&mut picker, ONE, &everything, 10);
+    assert_eq!(pieces_of(&rest), [4, 5], "nothing is left that can wait");
+}
+
+#[test]
+fn what_only_seeds_have_does_not_come_before_what_is_wanted_more() {
+    let mut picker = warm_picker(6, 8);
+    picker.set_priorities(|piece| {
+        if piece == PieceIndex(4) {
+            Priority::High
+        } else {
+            Priority::Normal
+        }
+    });
+    let (everything, one_piece) = (Bitfield::full(6), set(&[4], 6));
+    picker.peer_joined(&everything);
+    picker.peer_joined(&one_piece);
+    assert_eq!(pieces_of(&pick(&mut picker, TWO, &one_piece, 3)), [4]);
+    assert_eq!(pieces_of(&pick(&mut picker, ONE, &everything, 3)), [4]);
+}
