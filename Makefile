@@ -6,7 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Window tests draw on a screen of their own, in software.
 HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
 
-.PHONY: help run build test lint docs unit soak ring-figures bench bench-tracker bench-pipe fmt audit setup setup-test
+.PHONY: help run build test lint docs unit soak ring-figures swarm-figures bench bench-tracker bench-pipe fmt audit setup setup-test
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,6 +38,9 @@ soak: setup ## 100,000 simulated histories of a tracker ring (RING_SCHEDULES=n) 
 
 ring-figures: setup ## Measure docs/ring-simulation.md anew, and draw its charts.
 	cargo test --release --locked --no-default-features --lib ring::sim::figures -- --ignored --nocapture
+
+swarm-figures: setup ## Simulated swarms of up to a thousand peers: how near to the optimum they come.
+	cargo test --release --locked --no-default-features --test swarm -- --ignored --nocapture --test-threads 1
 
 bench: setup ## Measure dtorrent-cli beside libtorrent, aria2, rtorrent and mktorrent where installed (BENCH="--rounds 5 one-seed four-seeds").
 	cargo build --release --locked --no-default-features --bin dtorrent-cli
