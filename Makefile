@@ -6,7 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Window tests draw on a screen of their own, in software.
 HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
 
-.PHONY: help run build test lint docs unit soak ring-figures swarm-figures bench bench-tracker bench-pipe fmt audit setup setup-test
+.PHONY: help run build test lint docs unit soak ring-figures swarm-figures bench bench-tracker bench-pipe bench-sharing fmt audit setup setup-test
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -51,6 +51,9 @@ bench-tracker: setup ## Measure dtracker beside opentracker and aquatic_udp wher
 
 bench-pipe: setup ## Measure how one peer fills a long path, beside libtorrent where installed (BENCH="--delays 100 ours/ours").
 	cargo bench --locked --no-default-features --bench pipe -- $(BENCH)
+
+bench-sharing: build ## A seed and 20 leechers of us, libtorrent and Transmission as real processes (BENCH="--rounds 1 --piece 1024").
+	benches/sharing/swarm.py $(BENCH)
 
 fmt: ## Format the code.
 	cargo fmt
