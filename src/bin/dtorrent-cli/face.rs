@@ -50,6 +50,7 @@ impl Face {
         }
     }
 
+    /// Takes in what is on the engine's list; before [`Self::show`], for each new snapshot.
     pub(crate) fn learn(&mut self, snapshot: &EngineSnapshot) {
         self.known = snapshot
             .torrents
@@ -96,7 +97,6 @@ impl Face {
 
     /// Shows how things stand, and what is new for the goal.
     pub(crate) fn show(&mut self, snapshot: &EngineSnapshot, goal: &Goal, news: &[News]) -> Result<()> {
-        self.learn(snapshot);
         let ours = |torrent: &&Arc<TorrentSummary>| goal.concerns(torrent.info_hash);
         for torrent in snapshot.torrents.iter().filter(ours) {
             self.show_troubles(torrent);

@@ -267,6 +267,7 @@ impl<'c> Transfer<'c> {
                     engine.send(EngineCommand::Tell);
                 }
                 Ok(EngineEvent::Snapshot(snapshot)) => {
+                    face.learn(&snapshot);
                     face.show_tracker(&snapshot, &self.given.torrents)?;
                     self.follow_up(engine, &snapshot, &mut goal, &mut face)?;
                     latest = Some(snapshot);
@@ -287,9 +288,9 @@ impl<'c> Transfer<'c> {
                 Ok(EngineEvent::Stopped) | Err(RecvTimeoutError::Disconnected) => {
                     bail!("the engine ended; the log says why")
                 }
-                // Nothing has changed, and that may say something as well.
+                // Nothing has changed, and while something is waited for that says something as well.
                 Err(RecvTimeoutError::Timeout) => {
-                    if let Some(snapshot) = &latest {
+                    if let Some(snapshot) = latest.as_ref().filter(|now| now.offline || goal.is_busy()) {
                         self.follow_up(engine, snapshot, &mut goal, &mut face)?;
                     }
                 }
