@@ -6,7 +6,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Window tests draw on a screen of their own, in software.
 HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
 
-.PHONY: help run build test lint docs unit soak ring-figures swarm-figures bench bench-tracker bench-pipe bench-sharing fmt audit setup setup-test
+.PHONY: help run build test lint docs unit soak ring-figures swarm-figures bench bench-tracker bench-pipe bench-sharing bench-instructions fmt audit setup setup-test setup-count
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -55,6 +55,9 @@ bench-pipe: setup ## Measure how one peer fills a long path, beside libtorrent w
 bench-sharing: build ## A seed and 20 leechers of us, libtorrent and Transmission as real processes (BENCH="--rounds 1 --piece 1024").
 	benches/sharing/swarm.py $(BENCH)
 
+bench-instructions: setup-count ## Count the instructions of the hot paths, and compare with those that are kept (BENCH=--write keeps the new ones).
+	cargo bench --locked --no-default-features --bench instructions -- $(BENCH)
+
 fmt: ## Format the code.
 	cargo fmt
 
@@ -66,3 +69,6 @@ setup: ## Install the system packages that the programs need, where missing.
 
 setup-test: ## The same for the tests.
 	@tools/setup.sh test
+
+setup-count: ## The same for counting instructions.
+	@tools/setup.sh count

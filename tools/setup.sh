@@ -1,7 +1,8 @@
 #!/bin/sh
 # Gets a fresh Debian 12 or Ubuntu 24.04 ready: `tools/setup.sh build` for the programs, `tools/setup.sh test`
-# for the tests as well. It installs Debian packages that are missing and nothing else; where all are there,
-# it needs neither rights nor a network. Rust is not installed, only looked for, and that first.
+# for the tests as well, `tools/setup.sh count` for the programs and what counts their instructions. It installs
+# Debian packages that are missing and nothing else; where all are there, it needs neither rights nor a network. Rust
+# is not installed, only looked for, and that first.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -15,6 +16,9 @@ test_packages="aria2 chromium chromium-driver e2fsprogs iproute2 openssl opentra
     python3-libtorrent transmission-cli transmission-daemon util-linux
     adwaita-icon-theme at-spi2-core dbus fonts-cantarell imagemagick libglib2.0-bin librsvg2-common openbox
     python3-pyatspi x11-utils xauth xcompmgr xdotool xvfb"
+
+# For `make bench-instructions`.
+count_packages="valgrind"
 
 fail() {
     printf '\n%s\n\n' "$*" >&2
@@ -83,7 +87,8 @@ stop_new_services() {
 case "${1:-}" in
 build) packages=$build_packages ;;
 test) packages="$build_packages $test_packages" ;;
-*) fail "Usage: tools/setup.sh build|test" ;;
+count) packages="$build_packages $count_packages" ;;
+*) fail "Usage: tools/setup.sh build|test|count" ;;
 esac
 check_rust
 install_packages "$packages"
