@@ -116,7 +116,12 @@ impl Assembly {
     }
 
     fn pieces_are_too_large(&self) -> bool {
-        self.geometry.block_count(PieceIndex(0)) as usize > self.budget.limit() / 4
+        self.piece_blocks() > self.budget.limit() / 4
+    }
+
+    /// Blocks of a piece, the last one perhaps excepted.
+    pub fn piece_blocks(&self) -> usize {
+        self.geometry.block_count(PieceIndex(0)) as usize
     }
 
     /// Whether pieces are too large to be kept in memory.
@@ -143,8 +148,7 @@ impl Assembly {
     /// Whether so much waits for the disk threads that more would only lie there and leave the caches meanwhile. What
     /// is written behind them is the system's to bound.
     pub fn disk_is_behind(&self) -> bool {
-        let piece = self.geometry.block_count(PieceIndex(0)) as usize;
-        self.at_disk > MOST_AT_DISK.max(2 * piece)
+        self.at_disk > MOST_AT_DISK.max(2 * self.piece_blocks())
     }
 
     /// Opens a piece if its credits can be had, and nothing of an earlier attempt is on its way to the disk.

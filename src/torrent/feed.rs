@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use crate::geometry::PieceIndex;
 use crate::peer::link::{PeerCommand, PeerKey};
 use crate::picker::OpenProgress;
 use crate::torrent::peer::Peer;
@@ -48,7 +47,7 @@ impl Torrent {
     /// What a share is at least: a piece if there is memory for two of them at each peer, since a piece is cheapest if
     /// one peer sends all of it.
     fn least_share(&self) -> usize {
-        let piece = self.info.geometry.block_count(PieceIndex(0)) as usize;
+        let piece = self.assembly.piece_blocks();
         let asked = self.peers.values().filter(|peer| may_be_asked(peer)).count();
         if self.assembly.memory_is_enough_for(2 * asked * piece) {
             piece

@@ -100,13 +100,11 @@ impl Pipeline {
         if self.pauses(now) {
             return 0;
         }
-        let (depth, top_up) = match self.depth.get() {
-            _ if self.snubbed => (1, 1),
-            depth if depth > queue_of_peer => (queue_of_peer, TOP_UP_SHORT),
-            depth => (depth, TOP_UP),
-        };
+        let wanted = if self.snubbed { 1 } else { self.depth.get() };
+        let depth = wanted.min(queue_of_peer);
         let missing = depth.saturating_sub(self.sent.len());
-        if is_worth_a_message(missing, depth) || missing >= top_up {
+        let is_felt = depth < wanted && missing >= TOP_UP_SHORT;
+        if is_felt || is_worth_a_message(missing, depth) {
             missing
         } else {
             0
