@@ -4,16 +4,14 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 
 use anyhow::{Result, bail};
 use serde_json::json;
 
-use crate::common::proc::{guarded, is_installed};
+use crate::common::proc::{PYTHON, guarded, has_libtorrent, is_installed};
 
-/// Debian's own: the binding of libtorrent belongs to it, not to the first one on the path.
-const PYTHON: &str = "/usr/bin/python3";
 const LIBTORRENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/client/libtorrent_peer.py");
 
 /// Who is measured.
@@ -81,11 +79,7 @@ impl Client {
     pub(crate) fn is_there(self) -> bool {
         match self {
             Self::Ours => true,
-            Self::Libtorrent => {
-                let mut python = Command::new(PYTHON);
-                let quiet = python.args(["-c", "import libtorrent"]).stderr(Stdio::null());
-                quiet.status().is_ok_and(|status| status.success())
-            }
+            Self::Libtorrent => has_libtorrent(),
             Self::Aria2 => is_installed("aria2c"),
             Self::Rtorrent => is_installed("rtorrent"),
             Self::Mktorrent => is_installed("mktorrent"),

@@ -37,10 +37,10 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::builder::PossibleValuesParser;
 use clap::{CommandFactory, FromArgMatches, Parser};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::bench::{Bench, Figures};
 use self::clients::Client;
+use self::common::proc::raise_open_files;
 use self::common::report::Report;
 use self::scenario::{Prepared, SCENARIOS, Scenario};
 
@@ -128,14 +128,7 @@ fn main() -> ExitCode {
 
 /// Runs everything and prints the tables. Whether nothing failed.
 fn measure(options: &Options) -> Result<bool> {
-    let most = getrlimit(Resource::Nofile).maximum;
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: most,
-            maximum: most,
-        },
-    )?;
+    raise_open_files()?;
     process::heed_signals()?;
     let clients = options.clients()?;
     let room = |scenario: Scenario| options.length(&scenario) * scenario.copies;

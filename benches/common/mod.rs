@@ -1,4 +1,4 @@
-//! What the benchmarks with real processes share: what `/proc` says of a process, and the tables.
+//! What the benchmarks with real processes share: programs and what `/proc` says of them, and the tables.
 
 pub(crate) mod proc;
 pub(crate) mod report;

@@ -2,9 +2,13 @@
 
 use std::fs;
 use std::net::{IpAddr, TcpListener};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Debian's own: the binding of libtorrent belongs to it, not to the first one on the path.
+pub(crate) const PYTHON: &str = "/usr/bin/python3";
 
 /// What `/proc` counts processor time in.
 const TICKS_A_SECOND: f64 = 100.0;
@@ -23,6 +27,23 @@ pub(crate) fn guarded(program: &str, more: &[&str]) -> Command {
 pub(crate) fn is_installed(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// Whether libtorrent can be started, by its Python binding.
+pub(crate) fn has_libtorrent() -> bool {
+    let mut python = Command::new(PYTHON);
+    let quiet = python.args(["-c", "import libtorrent"]).stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+/// Lets this process, and those that it starts, have as many files and connections open as the system allows.
+pub(crate) fn raise_open_files() -> Result<()> {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit {
+        current: most,
+        maximum: most,
+    };
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 /// A port that nobody has at the moment.

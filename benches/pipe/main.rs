@@ -10,15 +10,18 @@
 
 #![allow(clippy::print_stdout)]
 
+#[path = "../common/mod.rs"]
+#[allow(dead_code, reason = "the other benchmarks use the rest of it")]
+mod common;
 #[path = "../../tests/support/relay.rs"]
 #[allow(dead_code, reason = "tests use the rest of it")]
 mod relay;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -27,6 +30,7 @@ use anyhow::{Context, Result, bail};
 use dtorrent::create::{CreateOptions, create};
 use serde_json::json;
 
+use self::common::proc::{PYTHON, fresh_port, guarded, has_libtorrent};
 use self::relay::{Relay, Way};
 
 /// What libtorrent is started with.
@@ -115,12 +119,6 @@ fn options() -> Result<Options> {
         }
     }
     Ok(options)
-}
-
-fn has_libtorrent() -> bool {
-    let mut python = Command::new("/usr/bin/python3");
-    let quiet = python.args(["-c", "import libtorrent"]).stderr(Stdio::null());
-    quiet.status().is_ok_and(|status| status.success())
 }
 
 fn measure(options: &Options) -> Result<()> {
@@ -303,8 +301,7 @@ impl Drop for Program {
 /// An address that nothing else uses, with a port chosen by the system.
 fn fresh_address(last: u8) -> Result<SocketAddrV4> {
     let ip = Ipv4Addr::new(127, 0, 0, last);
-    let port = TcpListener::bind((ip, 0))?.local_addr()?.port();
-    Ok(SocketAddrV4::new(ip, port))
+    Ok(SocketAddrV4::new(ip, fresh_port(ip.into())?))
 }
 
 fn start(
@@ -316,9 +313,7 @@ fn start(
     peer: Option<SocketAddr>,
 ) -> Result<Program> {
     let dir = folder.join(part);
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]);
-    match client {
+    let mut command = match client {
         Client::Ours => {
             // Another build can be measured in its place, to compare.
             let program =
@@ -326,8 +321,8 @@ fn start(
             let state = tempfile::tempdir_in(folder)?.keep();
             let config = state.join("config.toml");
             fs::write(&config, "")?;
+            let mut command = guarded(&program, &[]);
             command
-                .arg(program)
                 .args(peer.map_or(&["seed", "--trust"][..], |_| &["download"]))
                 .arg(torrent)
                 .args(["--bind", &address.ip().to_string()])
@@ -341,15 +336,18 @@ fn start(
             if let Some(peer) = peer {
                 command.args(["--peer", &peer.to_string()]);
             }
+            command
         }
         Client::Libtorrent => {
             let job = json!({
                 "ip": address.ip(), "port": address.port(), "dir": dir, "torrents": [torrent],
                 "stay": peer.is_none(), "seed": peer.is_none(), "peers": Vec::from_iter(peer),
             });
-            command.args(["/usr/bin/python3", LIBTORRENT, &job.to_string()]);
+            let mut command = guarded(PYTHON, &[]);
+            command.args([LIBTORRENT, &job.to_string()]);
+            command
         }
-    }
+    };
     let child = command
         // Theirs ends when it closes.
         .stdin(Stdio::piped())

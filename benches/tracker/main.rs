@@ -25,8 +25,8 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use self::common::proc::raise_open_files;
 use self::common::report::Report;
 use self::load::{Order, Population};
 use self::process::{Server, cpu_of};
@@ -86,14 +86,7 @@ fn options() -> Result<Options> {
 }
 
 fn measure(options: &Options) -> Result<()> {
-    let most = getrlimit(Resource::Nofile).maximum;
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: most,
-            maximum: most,
-        },
-    )?;
+    raise_open_files()?;
     let is_wanted =
         |part: &str| options.parts.is_empty() || options.parts.iter().any(|wanted| wanted == part);
     let mut report = Report::default();
