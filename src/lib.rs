@@ -14,12 +14,14 @@ pub mod config;
 pub mod geometry;
 pub mod id;
 pub mod metainfo;
+pub mod ratio;
 pub mod sentence;
 pub mod size;
 pub mod wire;
 
 // Layers 2 and 3, by subject.
 pub mod choker;
+pub mod command_line;
 pub mod create;
 pub mod descriptors;
 pub mod engine;

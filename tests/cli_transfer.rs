@@ -7,7 +7,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
@@ -132,6 +132,63 @@ fn is_whole(path: &Path) -> bool {
 }
 
 #[test]
+fn a_seed_ends_at_the_ratio_that_it_was_given() {
+    let scene = Scene::new();
+    let serve = [
+        "seed",
+        "film.torrent",
+        "--dir",
+        "data",
+        "--state",
+        "seed-state",
+        "--ratio",
+        "0.5",
+    ];
+    let mut seed = scene.start(&serve);
+    let ready = seed.line_with("seeding film");
+    let peer = ready.rsplit_once(" on ").unwrap().1.to_owned();
+    let fetch = [
+        "download",
+        "film.torrent",
+        "--dir",
+        "out",
+        "--state",
+        "leech-state",
+        "--peer",
+        &peer,
+    ];
+    let _leech = scene.start(&fetch);
+    assert_eq!(
+        seed.line_with("finished"),
+        "finished: film: it has shared 0.50 times its size"
+    );
+    let output = seed.wait();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(complaints(&output), [""; 0]);
+    // What was shared in earlier runs counts, and so does the ratio of the settings, however often it has ended a run.
+    let settings = fs::read_to_string(scene.path("config.toml")).unwrap();
+    for (args, seed_until_ratio) in [(&serve[..], 0.0), (&serve[..6], 0.5), (&serve[..6], 0.5)] {
+        let settings = format!("{settings}[transfer]\nseed_until_ratio = {seed_until_ratio:?}\n");
+        fs::write(scene.path("config.toml"), settings).unwrap();
+        let output = scene.command(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(told.matches("finished: film").count(), 1, "{output:?}");
+    }
+
+    let refused = scene
+        .command(&["seed", "film.torrent", "--ratio", "x"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let refused = scene
+        .command(&["download", "film.torrent", "--ratio", "1"])
+        .output()
+        .unwrap();
+    assert_eq!(refused.status.code(), Some(2), "without --seed it ends anyway");
+}
+
+#[test]
 fn what_one_seeds_the_other_downloads() {
     let scene = Scene::new();
     let mut seed = scene.start(&["seed", "film.torrent", "--dir", "data", "--state", "seed-state"]);
@@ -191,8 +248,8 @@ fn a_download_that_is_stopped_says_so_and_ends_with_1() {
     assert_eq!(error.len(), 1, "{error:?}");
 }
 
-/// A tracker that answers the first announce and none after it.
-fn tracker_that_falls_silent() -> String {
+/// A tracker that answers the first announce, with one peer, and none after it.
+fn tracker_that_falls_silent(peer: SocketAddrV4) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/announce", listener.local_addr().unwrap());
     thread::spawn(move || {
@@ -202,9 +259,13 @@ fn tracker_that_falls_silent() -> String {
             let mut line = String::new();
             while stream.read_line(&mut line).is_ok_and(|read| read > 2) {}
             if asked.is_empty() {
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 27\r\nConnection: close\r\n\r\n\
-                               d8:intervali1800e5:peers0:e";
-                stream.get_mut().write_all(answer).unwrap();
+                let mut answer = b"HTTP/1.1 200 OK\r\nContent-Length: 33\r\nConnection: close\r\n\r\n\
+                                   d8:intervali1800e5:peers6:"
+                    .to_vec();
+                answer.extend(peer.ip().octets());
+                answer.extend(peer.port().to_be_bytes());
+                answer.push(b'e');
+                stream.get_mut().write_all(&answer).unwrap();
             }
             // Kept open: an end would be an answer.
             asked.push(stream);
@@ -216,23 +277,22 @@ fn tracker_that_falls_silent() -> String {
 #[test]
 fn a_stop_that_waits_for_trackers_says_so_and_a_second_one_does_not_wait() {
     let scene = Scene::new();
-    let url = tracker_that_falls_silent();
+    let peer = TcpListener::bind("127.0.0.1:0").unwrap();
+    let SocketAddr::V4(addr) = peer.local_addr().unwrap() else {
+        panic!("it is bound to an address of IPv4");
+    };
+    let url = tracker_that_falls_silent(addr);
     let created = scene
         .command(&["create", "data/film", "-o", "tracked.torrent", "--tracker", &url])
+        .args(["--piece-length", "65536"])
         .output()
         .unwrap();
     assert!(created.status.success(), "{created:?}");
     let seed = ["seed", "tracked.torrent", "--dir", "data", "--state", "state"];
     let mut running = scene.start(&seed);
     running.line_with("seeding film");
-    // Only a tracker that knows us is told that we go.
-    let mut log = String::new();
-    while !log.contains(&format!(
-        "film: {url} answered the started announce with 0 peers\n"
-    )) {
-        thread::sleep(Duration::from_millis(20));
-        log = fs::read_to_string(scene.path("state/dtorrent.log")).unwrap_or_default();
-    }
+    // Only a tracker that knows us is told that we go. When its peer is dialled, its answer has been read.
+    let (_dialled, _) = peer.accept().unwrap();
     running.signal(Signal::INT);
     let stderr = running.child.as_mut().unwrap().stderr.take().unwrap();
     let mut line = String::new();
@@ -318,9 +378,11 @@ fn trackers_that_take_no_announce_are_pointed_out() {
     let scene = Scene::new();
     // A port at which nobody listens any more.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("http://{closed}/SECRET/announce");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let urls = [closed, other].map(|address| format!("http://{address}/SECRET/announce"));
     let created = scene
-        .command(&["create", "data/film", "-o", "tracked.torrent", "--tracker", &url])
+        .command(&["create", "data/film", "-o", "tracked.torrent"])
+        .args(["--tracker", &urls[0], "--tracker", &urls[1]])
         .output()
         .unwrap();
     assert!(created.status.success(), "{created:?}");
@@ -329,8 +391,12 @@ fn trackers_that_take_no_announce_are_pointed_out() {
     let mut line = String::new();
     BufReader::new(stderr).read_line(&mut line).unwrap();
     let expected =
-        format!("dtorrent-cli: film: no tracker takes its announces, asking again (http://{closed}: ");
-    assert!(line.starts_with(&expected) && !line.contains("SECRET"), "{line}");
+        "dtorrent-cli: film: no tracker takes its announces, asking again (2 trackers were asked: http://";
+    let refused = "the tracker cannot be reached: Connection refused";
+    assert!(line.starts_with(expected) && !line.contains("SECRET"), "{line}");
+    for address in [closed, other] {
+        assert!(line.contains(&format!("http://{address}: {refused}")), "{line}");
+    }
     download.signal(Signal::INT);
     let output = download.wait();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
@@ -550,4 +616,78 @@ fn data_that_was_moved_by_hand_is_taken_up_where_it_is() {
     moved.signal(Signal::INT);
     moved.wait();
     assert!(is_whole(&scene.path("elsewhere/film")));
+}
+
+#[test]
+fn a_file_of_the_users_is_not_written_over_unless_it_may_be() {
+    let scene = Scene::new();
+    let mut seed = scene.start(&["seed", "film.torrent", "--dir", "data", "--state", "seed-state"]);
+    let ready = seed.line_with("seeding film");
+    let peer = ready.rsplit_once(" on ").unwrap().1;
+    fs::create_dir(scene.path("to")).unwrap();
+    let mine = vec![b'm'; LENGTH + 500_000];
+    fs::write(scene.path("to/film"), &mine).unwrap();
+    let args = [
+        "download",
+        "film.torrent",
+        "--dir",
+        "to",
+        "--state",
+        "state",
+        "--peer",
+        peer,
+    ];
+    let output = scene.command(&args).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = complaints(&output);
+    assert!(
+        error[0].contains("to/film is in the way")
+            && error[0].ends_with("With --overwrite it is written over."),
+        "{error:?}"
+    );
+    assert!(fs::read(scene.path("to/film")).unwrap() == mine);
+    let output = scene
+        .command(&[&args[..], &["--overwrite"]].concat())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(is_whole(&scene.path("to/film")));
+
+    // What comes after the end is not the torrent's.
+    let mut file = fs::File::options()
+        .append(true)
+        .open(scene.path("to/film"))
+        .unwrap();
+    file.write_all(b"tail").unwrap();
+    let output = scene
+        .command(&["verify", "film.torrent", "--dir", "to"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.starts_with("film: longer than it should be"), "{told}");
+}
+
+#[test]
+fn a_seed_whose_data_goes_says_so_and_ends() {
+    let scene = Scene::new();
+    let mut seed = scene.start(&["seed", "film.torrent", "--dir", "data", "--state", "s", "--trust"]);
+    let ready = seed.line_with("seeding film");
+    let peer = ready.rsplit_once(" on ").unwrap().1;
+    fs::remove_file(scene.path("data/film")).unwrap();
+    let download = [
+        "download",
+        "film.torrent",
+        "--dir",
+        "to",
+        "--state",
+        "l",
+        "--peer",
+        peer,
+    ];
+    let _leech = scene.start(&download);
+    let output = seed.wait();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = complaints(&output);
+    assert!(error[0].contains("film is missing"), "{error:?}");
 }

@@ -30,7 +30,7 @@ mod value;
 
 pub use decode::{DecodeError, Decoded, Flaw, MAX_DEPTH, decode, decode_prefix};
 pub use encode::Item;
-pub use value::{Dict, List, Value};
+pub use value::{Dict, Fields, List, Value};
 
 #[cfg(test)]
 mod tests;

@@ -171,6 +171,15 @@ fn the_first_of_two_equal_keys_counts() {
 }
 
 #[test]
+fn the_keys_that_were_looked_for_are_there() {
+    let value = decode(b"d1:ai1e1:bl1:xe1:ai2e1:c1:ye").unwrap();
+    let dict = value.as_dict().unwrap();
+    let fields = dict.only(&["c", "a", "d"]);
+    assert_eq!((fields.int("a"), fields.str("c")), (Some(1), Some("y")));
+    assert!(fields.get("d").is_none() && fields.get("b").is_none());
+}
+
+#[test]
 fn a_payload_may_follow() {
     let decoded = decode_prefix(b"d8:msg_typei1eePAYLOAD").unwrap();
     assert_eq!(decoded.rest, b"PAYLOAD");

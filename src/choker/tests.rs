@@ -18,7 +18,7 @@ impl Swarm {
     fn new(slots: usize, peers: u64, seeding: bool) -> Self {
         let long_ago = Instant::now();
         Self {
-            choker: Choker::new(slots),
+            choker: Choker::new(Slots::Fixed(slots)),
             rng: fastrand::Rng::with_seed(slots as u64 * 1000 + peers),
             now: long_ago + NEW_FOR * 2,
             seeding,
@@ -41,12 +41,15 @@ impl Swarm {
             .rechoke(self.now, self.seeding, &self.peers, &mut self.rng);
         let distinct: BTreeSet<_> = chosen.iter().map(|peer| peer.0).collect();
         assert_eq!(distinct.len(), chosen.len(), "nobody has two slots");
-        assert!(chosen.len() <= self.choker.slots);
+        assert!(chosen.len() <= self.choker.slots());
         for peer in &mut self.peers {
             let unchoked = distinct.contains(&peer.peer.0);
             assert!(peer.interested || !unchoked);
             peer.unchoked_since = unchoked.then_some(peer.unchoked_since.unwrap_or(self.now));
             peer.unchoked = unchoked;
+            if unchoked {
+                peer.last_served = Some(self.now);
+            }
         }
         distinct
     }
@@ -66,6 +69,9 @@ fn candidate(peer: u64, connected_at: Instant) -> Candidate {
         connected_at,
         snubbed: false,
         unchoked_since: None,
+        last_served: None,
+        kept: 0,
+        idle: false,
     }
 }
 
@@ -185,9 +191,9 @@ fn a_changed_number_of_slots_takes_hold_at_once() {
     for seeding in [false, true] {
         let mut swarm = Swarm::new(5, 9, seeding).with_rates(|peer| peer);
         assert_eq!(swarm.round().len(), 5);
-        swarm.choker.set_slots(2);
+        swarm.choker.set_slots(Slots::Fixed(2));
         assert_eq!(swarm.rechoke_after(0).len(), 2);
-        swarm.choker.set_slots(7);
+        swarm.choker.set_slots(Slots::Fixed(7));
         assert_eq!(swarm.rechoke_after(0).len(), 7);
     }
 }
@@ -238,10 +244,116 @@ fn a_turn_lasts_three_rounds() {
 }
 
 #[test]
-fn who_left_is_forgotten() {
-    let mut swarm = Swarm::new(4, 8, true);
+fn those_who_keep_first_copies_to_themselves_have_one_slot_of_a_seed_now_and_then() {
+    let mut swarm = Swarm::new(4, 12, true);
+    for peer in &mut swarm.peers[..6] {
+        peer.kept = MOST_KEPT + 1;
+    }
+    let (mut served, mut rounds_of_keepers) = (BTreeSet::new(), 0);
+    for _ in 0..60 {
+        let chosen = swarm.round();
+        assert_eq!(chosen.len(), 4);
+        let keepers = chosen.iter().filter(|peer| **peer < 6).count();
+        assert!(keepers <= 1, "{chosen:?}");
+        rounds_of_keepers += keepers;
+        served.extend(chosen);
+    }
+    assert_eq!(rounds_of_keepers, 7);
+    assert_eq!(served.len(), 12, "nobody waits for ever");
+    // With nobody else there they have all slots.
+    swarm.peers.truncate(6);
+    assert_eq!(swarm.round().len(), 4);
+}
+
+#[test]
+fn who_is_found_to_keep_first_copies_loses_the_slot_between_rounds() {
+    let mut swarm = Swarm::new(4, 12, true);
+    let chosen = swarm.round();
+    for peer in &mut swarm.peers {
+        let is_served = chosen.contains(&peer.peer.0);
+        peer.kept = if is_served { MOST_KEPT + 1 } else { 0 };
+    }
+    let after = swarm.rechoke_after(1);
+    assert_eq!(after.len(), 4);
+    assert!(after.is_disjoint(&chosen), "{after:?}");
+}
+
+#[test]
+fn an_unused_slot_goes_to_those_who_ask() {
+    let mut swarm = Swarm::new(4, 12, true);
+    let chosen = swarm.round();
+    for peer in &mut swarm.peers {
+        peer.idle = chosen.contains(&peer.peer.0);
+    }
+    let mut after = swarm.rechoke_after(1);
+    assert_eq!(after.len(), 4);
+    assert!(after.is_disjoint(&chosen), "{after:?}");
+    for _ in 0..12 {
+        let idle = after.intersection(&chosen).count();
+        assert!(idle <= 1, "now and then one shall have another chance: {after:?}");
+        after = swarm.round();
+    }
+    // What nobody else wants they keep.
+    swarm.peers.retain(|peer| peer.idle);
+    assert_eq!(swarm.round(), chosen);
+    assert_eq!(swarm.rechoke_after(1), chosen);
+}
+
+/// 950 that ask for nothing came before the 50 that do.
+#[test]
+fn a_crowd_that_asks_for_nothing_hides_nobody() {
+    let fetches = |peer: &Candidate| peer.peer.0 >= 950;
+    let mut swarm = Swarm::new(1, 1_000, true);
+    swarm.choker.set_slots(Slots::Automatic);
     swarm.round();
-    swarm.peers.clear();
-    swarm.round();
-    assert!(swarm.choker.served.is_empty());
+    let mut found = BTreeSet::new();
+    for step in 0..40 {
+        for peer in &mut swarm.peers {
+            let takes = peer.unchoked && fetches(peer);
+            peer.rate_to_peer = if takes { 100 << 10 } else { 0 };
+            peer.idle |= peer.unchoked && !takes;
+        }
+        swarm.rechoke_after(3);
+        let served = swarm.peers.iter().filter(|peer| peer.unchoked && fetches(peer));
+        let served: Vec<_> = served.map(|peer| peer.peer).collect();
+        assert!(step < 3 || served.len() >= 2, "step {step}: {served:?}");
+        found.extend(served);
+    }
+    assert!(found.len() >= 25, "{found:?}");
+}
+
+#[test]
+fn the_number_of_slots_follows_the_line() {
+    let mut swarm = Swarm::new(1, 300, true);
+    swarm.choker.set_slots(Slots::Automatic);
+    assert_eq!(swarm.round().len(), 4, "nothing is known of the line");
+    let rate = |swarm: &mut Swarm, line: u64| {
+        let served = swarm.peers.iter().filter(|peer| peer.unchoked).count() as u64;
+        for peer in &mut swarm.peers {
+            peer.rate_to_peer = if peer.unchoked { line / served } else { 0 };
+        }
+        swarm.round().len()
+    };
+    assert!((4..=5).contains(&rate(&mut swarm, 50 << 10)));
+    assert!(
+        rate(&mut swarm, 110 << 20) >= 200,
+        "a fast line serves all of them"
+    );
+}
+
+#[test]
+fn who_gives_nothing_keeps_no_slot() {
+    let mut swarm = Swarm::new(4, 12, false).with_rates(|peer| if peer == 0 { 1000 } else { 0 });
+    let (mut before, mut served) = (swarm.round(), BTreeSet::new());
+    for _ in 0..8 {
+        let chosen = swarm.round();
+        assert!(chosen.contains(&0));
+        assert!(
+            chosen.intersection(&before).count() <= 2,
+            "{before:?}, {chosen:?}"
+        );
+        served.extend(chosen.iter().copied());
+        before = chosen;
+    }
+    assert_eq!(served.len(), 12);
 }

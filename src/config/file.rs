@@ -31,10 +31,8 @@ pub enum ConfigError {
         /// What the system said.
         source: io::Error,
     },
-    /// The file of the first start could not be written.
-    #[error(
-        "cannot write the first settings to {}: {source}; name another file with --config", path.display()
-    )]
+    /// The file of the first start, or a change, could not be written.
+    #[error("cannot write the settings to {}: {source}; name another file with --config", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -63,6 +61,20 @@ impl Config {
     /// [`ConfigError::Read`], or [`ConfigError::Invalid`] with the first line that is wrong.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         load_with(path, &Places::beside(path))
+    }
+
+    /// What [`Self::load`] would make of the file at `path` if it held this text.
+    ///
+    /// # Errors
+    /// [`ConfigError::Invalid`].
+    pub(super) fn of_text(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let places = Places::beside(path);
+        text::read_text(path, text, |text| parse(text, &places)).map(|config| completed(config, path))
+    }
+
+    /// What the settings in the file at `path` are by default: an empty file there means this.
+    pub fn defaults_beside(path: &Path) -> Self {
+        Self::of_text("", path).unwrap_or_default()
     }
 
     /// The settings of the user, `$XDG_CONFIG_HOME/dtorrent/config.toml`, and the path of that file. At
@@ -170,6 +182,11 @@ fn write_first(path: &Path, places: &Places) -> Result<(), ConfigError> {
     }
 }
 
+/// The file of a first start at `path`: every key with its default.
+pub(super) fn first_document(path: &Path) -> DocumentMut {
+    first_text(&Places::beside(path)).parse().unwrap_or_default() // a test parses it
+}
+
 /// The shipped file with other folders in it: as values, and in the comments, which name them as defaults.
 fn first_text(places: &Places) -> String {
     let shipped = Places::default();
@@ -211,20 +228,28 @@ fn quoted(text: &str) -> String {
 }
 
 fn load_with(path: &Path, places: &Places) -> Result<Config, ConfigError> {
-    let mut config = text::read(path, |text| parse(text, places))?;
+    text::read(path, |text| parse(text, places)).map(|config| completed(config, path))
+}
+
+/// The same with complete paths: relative ones count from the folder of the file at `path`.
+fn completed(mut config: Config, path: &Path) -> Config {
     let folder = text::folder_of(path);
-    let optional = config.tracker.key.as_mut();
+    let optional = [
+        &mut config.tracker.key,
+        &mut config.network.country_database,
+        &mut config.folders.watch,
+    ];
     for path in [
         &mut config.folders.downloads,
         &mut config.folders.state,
         &mut config.log.file,
     ]
     .into_iter()
-    .chain(optional)
+    .chain(optional.into_iter().flatten())
     {
         *path = folder.join(&path); // an absolute path replaces the folder
     }
-    Ok(config)
+    config
 }
 
 /// The settings that `text` holds; paths are as written there, or those of `places` where it names none.

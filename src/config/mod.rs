@@ -1,5 +1,5 @@
 //! `config.toml` as a value: every key, its unit, its range and its default. Layer 1, as are `value`'s
-//! checks; `file`, [`edit`] and [`watch`] touch the disk and are layer 3.
+//! checks, [`schedule`] and [`setting`]; `file`, [`edit`] and [`watch`] touch the disk and are layer 3.
 //!
 //! A key stands here only with code that obeys it. Three things must stay true, and tests hold them: the
 //! shipped `config.toml` parses to exactly [`Config::default`], it names every key, and a key or value that
@@ -7,16 +7,22 @@
 
 pub mod edit;
 mod file;
+pub mod schedule;
+pub mod setting;
 pub(crate) mod text;
 pub(crate) mod value;
 pub mod watch;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::ratio::RatioLimit;
+
 pub use file::{ConfigError, SHIPPED};
+pub use schedule::ScheduleConfig;
 
 /// All settings. `Config::default()` is what the shipped `config.toml` says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -30,8 +36,12 @@ pub struct Config {
     pub memory: MemoryConfig,
     /// `[transfer]`
     pub transfer: TransferConfig,
+    /// `[schedule]`
+    pub schedule: ScheduleConfig,
     /// `[tracker]`
     pub tracker: TrackerNodeConfig,
+    /// `[window]`
+    pub window: WindowConfig,
     /// `[log]`
     pub log: LogConfig,
 }
@@ -52,6 +62,9 @@ pub struct NetworkConfig {
     /// Most connections of one torrent.
     #[serde(deserialize_with = "value::whole_number::<_, _, 1, 20000>")]
     pub max_connections_per_torrent: usize,
+    /// File that tells in which country an address is; none: nobody wants to know.
+    #[serde(deserialize_with = "value::optional_path")]
+    pub country_database: Option<PathBuf>,
 }
 
 /// `[folders]`: where data and state live.
@@ -64,6 +77,9 @@ pub struct FolderConfig {
     /// Where the session list, the torrents and their resume records are kept.
     #[serde(deserialize_with = "value::path")]
     pub state: PathBuf,
+    /// Torrents that appear here are added; none: nothing is watched.
+    #[serde(deserialize_with = "value::optional_path")]
+    pub watch: Option<PathBuf>,
 }
 
 /// `[memory]`
@@ -91,12 +107,29 @@ pub struct TransferConfig {
     /// KiB/s to peers, over all torrents; 0: no limit.
     #[serde(deserialize_with = "value::whole_number::<_, _, 0, 100000000>")]
     pub upload_limit_kib: u64,
-    /// How many peers of a torrent are served at a time, the optimistic one included.
-    #[serde(deserialize_with = "value::whole_number::<_, _, 1, 1000>")]
+    /// Whether the two limits below are in force instead of the two above, whatever the schedule says.
+    pub alternative_limits: bool,
+    /// As `download_limit_kib`, while the alternative limits are in force.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 100000000>")]
+    pub alternative_download_limit_kib: u64,
+    /// As `upload_limit_kib`, while the alternative limits are in force.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 100000000>")]
+    pub alternative_upload_limit_kib: u64,
+    /// How many peers of a torrent are served at a time, the optimistic one included; 0: as many as the line is
+    /// good for.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 1000>")]
     pub upload_slots: usize,
     /// Torrents that download at a time; the others wait in the queue. 0: no limit.
     #[serde(deserialize_with = "value::whole_number::<_, _, 0, 10000>")]
     pub max_active_downloads: usize,
+    /// Seconds without any data after which a download does not count among them; 0: it always does.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 86400>")]
+    pub stalled_after_seconds: u64,
+    /// At which ratio a torrent stops seeding; none: at no ratio.
+    pub seed_until_ratio: RatioLimit,
+    /// Minutes of seeding after which a torrent stops if nothing was sent in them; 0: it goes on.
+    #[serde(deserialize_with = "value::whole_number::<_, _, 0, 1000000>")]
+    pub seed_until_idle_minutes: u64,
     /// Whether files get their full size on disk at the start (else they are sparse).
     pub preallocate: bool,
 }
@@ -121,6 +154,16 @@ pub struct TrackerNodeConfig {
     /// TCP port on which other nodes reach this one, where there is a key.
     #[serde(deserialize_with = "value::whole_number::<_, _, 1, 65535>")]
     pub ring_port: u16,
+}
+
+/// `[window]`: what only the window obeys.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WindowConfig {
+    /// Whether everything goes on when the window is closed.
+    pub background: bool,
+    /// Whether a torrent that is opened is shown before it is added.
+    pub ask_before_adding: bool,
 }
 
 /// `[log]`
@@ -148,6 +191,7 @@ impl Default for NetworkConfig {
             bind: String::new(),
             max_connections: 500,
             max_connections_per_torrent: 200,
+            country_database: None,
         }
     }
 }
@@ -157,6 +201,7 @@ impl Default for FolderConfig {
         Self {
             downloads: "downloads".into(),
             state: "state".into(),
+            watch: None,
         }
     }
 }
@@ -176,10 +221,28 @@ impl Default for TransferConfig {
             active_peers: 0,
             download_limit_kib: 0,
             upload_limit_kib: 0,
-            upload_slots: 8,
+            alternative_limits: false,
+            alternative_download_limit_kib: 512,
+            alternative_upload_limit_kib: 128,
+            upload_slots: 0,
             max_active_downloads: 5,
+            stalled_after_seconds: 180,
+            seed_until_ratio: RatioLimit::NONE,
+            seed_until_idle_minutes: 0,
             preallocate: false,
         }
+    }
+}
+
+impl TransferConfig {
+    /// How long a download may get nothing before it counts as stalled; `None`: for ever.
+    pub fn stalled_after(&self) -> Option<Duration> {
+        (self.stalled_after_seconds > 0).then(|| Duration::from_secs(self.stalled_after_seconds))
+    }
+
+    /// How long a torrent may seed without sending anything; `None`: for ever.
+    pub fn idle_seeding(&self) -> Option<Duration> {
+        (self.seed_until_idle_minutes > 0).then(|| Duration::from_mins(self.seed_until_idle_minutes))
     }
 }
 
@@ -192,6 +255,15 @@ impl Default for TrackerNodeConfig {
             key: None,
             join: Vec::new(),
             ring_port: 6970,
+        }
+    }
+}
+
+impl Default for WindowConfig {
+    fn default() -> Self {
+        Self {
+            background: false,
+            ask_before_adding: true,
         }
     }
 }

@@ -25,7 +25,19 @@ pub(crate) fn read<T>(path: &Path, parse: impl FnOnce(&str) -> Result<T, Wrong>)
         path: path.to_owned(),
         source,
     })?;
-    parse(&text).map_err(|wrong| ConfigError::Invalid {
+    read_text(path, &text, parse)
+}
+
+/// The same with a text that the file at `path` may hold.
+///
+/// # Errors
+/// [`ConfigError::Invalid`].
+pub(super) fn read_text<T>(
+    path: &Path,
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, Wrong>,
+) -> Result<T, ConfigError> {
+    parse(text).map_err(|wrong| ConfigError::Invalid {
         path: path.to_owned(),
         line: text[..wrong.offset.min(text.len())].matches('\n').count() + 1,
         message: wrong.message,

@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::sentence::{phrase, told};
 use crate::tracker::node::Named;
 use log::LevelFilter;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
@@ -28,7 +29,7 @@ impl<T: TryFrom<i64>, const MIN: i64, const MAX: i64> Visitor<'_> for WholeNumbe
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a whole number from {MIN} to {MAX}")
+        f.write_str(&told!("a whole number from {MIN} to {MAX}"))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
@@ -42,7 +43,7 @@ impl<T: TryFrom<i64>, const MIN: i64, const MAX: i64> Visitor<'_> for WholeNumbe
 /// A path that is not empty; relative ones are completed by the caller, who knows from where they count.
 pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
     deserializer.deserialize_str(Text {
-        expected: "a path that is not empty",
+        expected: phrase!("a path that is not empty"),
         parse: |text| (!text.is_empty() && !text.contains('\0')).then(|| text.into()),
     })
 }
@@ -50,7 +51,7 @@ pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf
 /// A path, or nothing.
 pub(crate) fn optional_path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
     deserializer.deserialize_str(Text {
-        expected: "a path, or \"\" for none",
+        expected: phrase!("a path, or \"\" for none"),
         parse: |text| (!text.contains('\0')).then(|| Some(text.into()).filter(|_| !text.is_empty())),
     })
 }
@@ -60,7 +61,7 @@ pub(crate) fn optional_addr<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<SocketAddr>, D::Error> {
     deserializer.deserialize_str(Text {
-        expected: "an address such as \"192.0.2.7:6970\", or \"\" for none",
+        expected: phrase!("an address such as \"192.0.2.7:6970\", or \"\" for none"),
         parse: |text| match text {
             "" => Some(None),
             text => text.parse().ok().map(Some),
@@ -71,7 +72,7 @@ pub(crate) fn optional_addr<'de, D: Deserializer<'de>>(
 /// The name of a header of HTTP (RFC 9110 §5.1), in small letters.
 pub(crate) fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_str(Text {
-        expected: "the name of an HTTP header",
+        expected: phrase!("the name of an HTTP header"),
         parse: |text| {
             let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             (!text.is_empty() && text.chars().all(allowed)).then(|| text.to_ascii_lowercase())
@@ -82,7 +83,7 @@ pub(crate) fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 /// Empty, an IP address, or what may be the name of a network interface.
 pub(crate) fn bind_target<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_str(Text {
-        expected: "an IP address, the name of a network interface, or \"\" for all of them",
+        expected: phrase!("an IP address, the name of a network interface, or \"\" for all of them"),
         parse: |text| is_bind_target(text).then(|| text.to_owned()),
     })
 }
@@ -95,7 +96,7 @@ pub(crate) fn is_bind_target(text: &str) -> bool {
 /// Empty, or where a tracker is reached: an address or a name, with or without a port.
 pub(crate) fn tracker_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_str(Text {
-        expected: "an IP address or a name, with or without \":PORT\", or \"\" to find it out",
+        expected: phrase!("an IP address or a name, with or without \":PORT\", or \"\" to find it out"),
         parse: |text| (text.is_empty() || Named::parse(text).is_some()).then(|| text.to_owned()),
     })
 }
@@ -112,13 +113,22 @@ fn is_interface_name(text: &str) -> bool {
 /// A level by its name in small letters.
 pub(crate) fn log_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LevelFilter, D::Error> {
     deserializer.deserialize_str(Text {
-        expected: "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+        expected: phrase!("one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\""),
         parse: |text| {
             text.parse()
                 .ok()
                 .filter(|_| text.chars().all(|c| c.is_ascii_lowercase()))
         },
     })
+}
+
+/// A string that `parse` takes; `expected` says what that is.
+pub(crate) fn text<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    expected: &'static str,
+    parse: fn(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    deserializer.deserialize_str(Text { expected, parse })
 }
 
 /// A string that `parse` takes.

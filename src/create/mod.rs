@@ -16,17 +16,19 @@ mod scan;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
+pub(crate) use save::rename_to_new;
 pub use save::{Existing, save};
 
 use self::scan::{Scan, ScannedFile};
 use crate::geometry::{Geometry, PieceIndex};
 use crate::hashing;
 use crate::metainfo::{Builder, Content, MAX_FILES, MAX_PIECE_LENGTH, Metainfo, MetainfoError};
+use crate::storage::files::read_ahead;
 use crate::tracker::url::{TrackerUrl, UrlError};
 
 /// Smallest piece that we make: a block, and the least that some clients accept.
@@ -107,9 +109,12 @@ pub enum CreateError {
         "a piece of {0} bytes is not possible: use a power of two, {MIN_PIECE_LENGTH} to {MAX_PIECE_LENGTH}"
     )]
     PieceLength(u32),
-    /// Something that is no URL.
-    #[error("{0:?} is not a URL of a {1}, such as {2}")]
-    Url(String, &'static str, &'static str),
+    /// Something that is no URL of a tracker.
+    #[error("{0:?} is not a URL of a tracker, such as http://tracker.example/announce")]
+    TrackerUrl(String),
+    /// Something that is no URL of a web seed.
+    #[error("{0:?} is not a URL of a web seed, such as https://example.org/files/")]
+    WebSeedUrl(String),
     /// A URL of a tracker that no client could ask.
     #[error("{url:?}: {source}")]
     Tracker {
@@ -163,6 +168,27 @@ pub fn create(
     Ok(builder.build()?)
 }
 
+/// What a torrent of a file or folder would hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Survey {
+    /// Number of files.
+    pub files: usize,
+    /// Bytes of all of them.
+    pub total: u64,
+}
+
+/// Looks what is below a path, without reading it. When `cancelled` is set this returns soon.
+///
+/// # Errors
+/// What cannot be part of a torrent, as [`create`] would refuse it.
+pub fn survey(path: &Path, cancelled: &AtomicBool) -> Result<Survey, CreateError> {
+    let scan = scan::scan(path, cancelled)?;
+    Ok(Survey {
+        files: scan.files.len(),
+        total: scan.total,
+    })
+}
+
 /// Whether pieces can have this many bytes.
 ///
 /// # Errors
@@ -178,14 +204,16 @@ pub const fn check_piece_length(length: u32) -> Result<(), CreateError> {
 /// Whether this may be the URL of a tracker, of those kinds too that only other clients ask (WebTorrent).
 ///
 /// # Errors
-/// [`CreateError::Url`] and [`CreateError::Tracker`].
+/// [`CreateError::TrackerUrl`] and [`CreateError::Tracker`].
 pub fn check_tracker_url(url: &str) -> Result<(), CreateError> {
-    let (what, example) = ("tracker", "http://tracker.example/announce");
-    check_url(url, &["http", "https", "udp", "ws", "wss"], what, example)?;
+    let refused = || Err(CreateError::TrackerUrl(url.to_owned()));
+    if !is_url(url, &["http", "https", "udp", "ws", "wss"]) {
+        return refused();
+    }
     match TrackerUrl::parse(url) {
         // Of a kind that we cannot ask, but web browsers can.
         Ok(_) | Err(UrlError::Scheme) => Ok(()),
-        Err(UrlError::Invalid) => Err(CreateError::Url(url.to_owned(), what, example)),
+        Err(UrlError::Invalid) => refused(),
         Err(source @ UrlError::NoPort) => Err(CreateError::Tracker {
             url: url.to_owned(),
             source,
@@ -196,14 +224,12 @@ pub fn check_tracker_url(url: &str) -> Result<(), CreateError> {
 /// Whether this may be the URL of a web seed.
 ///
 /// # Errors
-/// [`CreateError::Url`].
+/// [`CreateError::WebSeedUrl`].
 pub fn check_web_seed_url(url: &str) -> Result<(), CreateError> {
-    check_url(
-        url,
-        &["http", "https", "ftp"],
-        "web seed",
-        "https://example.org/files/",
-    )
+    match is_url(url, &["http", "https", "ftp"]) {
+        true => Ok(()),
+        false => Err(CreateError::WebSeedUrl(url.to_owned())),
+    }
 }
 
 /// The power of two that cuts this many bytes into 1000 to 2000 pieces, within 16 KiB to 16 MiB: small enough
@@ -248,12 +274,17 @@ fn hash(
     let hashes = Mutex::new(vec![[0; 20]; geometry.piece_count() as usize]);
     let failure = OnceLock::new();
     let hashed = AtomicU64::new(0);
-    let read = |piece: PieceIndex, begin: u32, buffer: &mut [u8]| match failure.get() {
-        // One failure is enough: the pieces that are left end at once.
-        Some(_) => Err(None),
-        None => scan
-            .read(geometry.piece_offset(piece) + u64::from(begin), buffer)
-            .map_err(Some),
+    let read = |piece: PieceIndex, begin: u32, buffer: &mut [u8]| {
+        if failure.get().is_some() {
+            // One failure is enough: the pieces that are left end at once.
+            return Err(None);
+        }
+        let start = geometry.piece_offset(piece);
+        if begin == 0 {
+            // Several pieces are read in turn, in which the system sees no order.
+            scan.read_ahead(start, u64::from(geometry.piece_size(piece)));
+        }
+        scan.read(start + u64::from(begin), buffer).map_err(Some)
     };
     let on_piece = |piece: PieceIndex, result| match result {
         Ok(digest) => {
@@ -285,28 +316,44 @@ impl Scan {
     /// Fills the buffer with the bytes of the torrent from `start` on. Files are opened for each call: that
     /// costs nothing beside the hashing of what is read, and nothing is held open.
     fn read(&self, start: u64, buffer: &mut [u8]) -> Result<(), CreateError> {
+        let mut rest = &mut *buffer;
+        for (file, within, length) in self.spans(start, rest.len() as u64) {
+            let (part, others) = rest.split_at_mut(length as usize);
+            file.read(within, part)?;
+            rest = others;
+        }
+        debug_assert_eq!(rest.len(), 0, "the files are as long as the torrent");
+        Ok(())
+    }
+
+    /// Has the system begin to read so many bytes of the torrent from `start` on into its cache.
+    fn read_ahead(&self, start: u64, length: u64) {
+        for (file, within, length) in self.spans(start, length) {
+            // Less than that is read with one call anyway. What cannot be opened is for the read to report.
+            if length > u64::from(hashing::SLICE_LENGTH)
+                && let Ok(file) = File::open(&file.source)
+            {
+                read_ahead(&file, within, length);
+            }
+        }
+    }
+
+    /// The files over which so many bytes from `start` on lie: from which byte of each on, and how many there.
+    fn spans(&self, start: u64, length: u64) -> impl Iterator<Item = (&ScannedFile, u64, u64)> {
         // The last file that begins at or before `start`: empty ones before it hold nothing of this.
         let first = self
             .files
             .partition_point(|file| file.start <= start)
             .saturating_sub(1);
-        let mut filled = 0;
-        for file in &self.files[first..] {
-            let within = (start + filled as u64).saturating_sub(file.start);
-            let length = file
-                .length
-                .saturating_sub(within)
-                .min((buffer.len() - filled) as u64) as usize;
-            if length > 0 {
-                file.read(within, &mut buffer[filled..filled + length])?;
-                filled += length;
-            }
-            if filled == buffer.len() {
-                break;
-            }
-        }
-        debug_assert_eq!(filled, buffer.len(), "the files are as long as the torrent");
-        Ok(())
+        let end = start + length;
+        self.files[first..]
+            .iter()
+            .take_while(move |file| file.start < end)
+            .filter_map(move |file| {
+                let from = start.max(file.start);
+                let to = end.min(file.start + file.length);
+                (from < to).then(|| (file, from - file.start, to - from))
+            })
     }
 }
 
@@ -345,20 +392,12 @@ fn check_urls(options: &CreateOptions) -> Result<(), CreateError> {
         .try_for_each(|url| check_web_seed_url(url))
 }
 
-fn check_url(
-    url: &str,
-    schemes: &[&str],
-    what: &'static str,
-    example: &'static str,
-) -> Result<(), CreateError> {
+fn is_url(url: &str, schemes: &[&str]) -> bool {
     let is_clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
     let is_known = url.split_once("://").is_some_and(|(scheme, rest)| {
         !rest.is_empty() && schemes.iter().any(|known| known.eq_ignore_ascii_case(scheme))
     });
-    match is_clean && is_known {
-        true => Ok(()),
-        false => Err(CreateError::Url(url.to_owned(), what, example)),
-    }
+    is_clean && is_known
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ fn write_beside(metainfo: &Metainfo, path: &Path, existing: Existing) -> io::Res
 
 /// Renames unless something has the new name. Where the file system cannot do that in one step, there is a
 /// moment between looking and renaming.
-pub(super) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS) if to.symlink_metadata().is_err() => fs::rename(from, to),
         Err(Errno::INVAL | Errno::NOSYS) => Err(io::ErrorKind::AlreadyExists.into()),

@@ -270,7 +270,7 @@ fn urls_are_checked_before_anything_is_read() {
             ..options(Path::new("/nonexistent"))
         };
         assert!(
-            matches!(create_quietly(&options), Err(CreateError::Url(..))),
+            matches!(create_quietly(&options), Err(CreateError::TrackerUrl(_))),
             "{url:?}"
         );
     }

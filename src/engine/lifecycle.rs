@@ -1,5 +1,6 @@
 //! Which torrents run: the queue, threads that start and end, and what happens after an end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,11 +8,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::bounded;
 
 use crate::bitfield::Bitfield;
+use crate::choker::Slots;
 use crate::engine::api::{EngineEvent, RemoveData};
 use crate::engine::entry::{AfterStop, AtDisk, Entry, Errand, Thread};
 use crate::engine::{Engine, TICK};
 use crate::id::InfoHash;
 use crate::net::greeter::GreeterCommand;
+use crate::sentence::told;
 use crate::storage::StorageError;
 use crate::storage::disk::DiskJob;
 use crate::storage::resume::ResumeRecord;
@@ -27,13 +30,12 @@ const LONGEST_REST: Duration = Duration::from_millis(50);
 
 impl Engine {
     pub(super) fn torrent_settings(&self) -> Settings {
-        let configured = self.config.network.port;
-        let listening = self.listening.first().map_or(0, |addr| addr.port());
         Settings {
             active_peers: self.config.transfer.active_peers,
-            upload_slots: self.config.transfer.upload_slots,
+            upload_slots: Slots::of_setting(self.config.transfer.upload_slots),
             max_connections: self.config.network.max_connections_per_torrent,
-            listen_port: if configured == 0 { listening } else { configured },
+            // Another client may have the configured one. Peers are told none then.
+            listen_port: self.listening.first().map_or(0, SocketAddr::port),
             fetch: self.scope.as_ref().is_none_or(|scope| scope.fetch),
         }
     }
@@ -63,26 +65,48 @@ impl Engine {
 
     fn schedule(&mut self) {
         self.scheduled_as_of = self.torrents.changes();
-        let most = self.config.transfer.max_active_downloads;
-        let mut downloads = 0;
+        let most = match self.config.transfer.max_active_downloads {
+            0 => usize::MAX,
+            most => most,
+        };
+        // Downloads that take a place, and all that run: among them those that are stalled.
+        let (mut places, mut running) = (0, 0);
         for id in self.torrents.order().to_vec() {
             let Some(entry) = self.torrents.get(id) else {
                 continue;
             };
-            let counts = entry.is_download();
-            let active = entry.wants_to_run() && (!counts || most == 0 || downloads < most);
-            // A torrent that cannot go on does not keep the next one waiting.
-            downloads += usize::from(active && counts && entry.status.halted.is_none());
-            if entry.active == active && entry.is_settled() {
-                continue;
-            }
-            if let Some(entry) = self.torrents.get_mut(id) {
+            let counts = entry.is_queued_download();
+            let active = entry.wants_to_run() && (!counts || places < most || entry.let_past && entry.active);
+            let let_past = active && counts && running >= most;
+            let is_settled = entry.active == active && entry.is_settled();
+            if (!is_settled || entry.let_past != let_past)
+                && let Some(entry) = self.torrents.get_mut(id)
+            {
                 entry.active = active;
+                entry.let_past = let_past;
+            }
+            if let Some(entry) = self.torrents.get(id) {
+                places += usize::from(entry.takes_a_place());
+                running += usize::from(active && counts && entry.status.halted.is_none());
+            }
+            if is_settled {
+                continue;
             }
             if active {
                 self.run_torrent(id);
             } else {
                 self.halt_torrent(id);
+            }
+        }
+    }
+
+    /// The user has changed what the queue goes by: nobody runs any more because he did before.
+    pub(super) fn forget_let_past(&mut self) {
+        for id in self.torrents.order().to_vec() {
+            if self.torrents.get(id).is_some_and(|entry| entry.let_past)
+                && let Some(entry) = self.torrents.get_mut(id)
+            {
+                entry.let_past = false;
             }
         }
     }
@@ -93,7 +117,8 @@ impl Engine {
         };
         if entry.lacks_empty_files() {
             let wanted = wanted_files(entry.storage.layout(), &entry.parked.priorities);
-            return self.send_to_disk(id, Errand::EmptyFiles, DiskTask::Prepare { wanted });
+            let verified = entry.parked.have.clone();
+            return self.send_to_disk(id, Errand::EmptyFiles, DiskTask::Prepare { wanted, verified });
         }
         // A check comes before anything that others are told.
         if !entry.announced && !entry.is_checking() {
@@ -135,11 +160,13 @@ impl Engine {
         if !matches!(entry.thread, Thread::None) || self.stopping.is_some() {
             return;
         }
+        let mut parked = entry.parked.clone();
+        self.bans.sift(&mut parked.known_peers);
         let setup = Setup {
             commons: Arc::clone(&self.commons),
             metainfo: Arc::clone(&entry.metainfo),
             storage: Arc::clone(&entry.storage),
-            parked: entry.parked.clone(),
+            parked,
             settings,
             download: Arc::clone(&entry.limits.download),
             upload: Arc::clone(&entry.limits.upload),
@@ -158,10 +185,17 @@ impl Engine {
                 }
             }
             Err(error) => {
-                let message = format!("the system allows no more threads ({error}); pause some torrents");
+                let message = told!("the system allows no more threads ({error}); pause some torrents");
                 entry.failed = Some(message.clone());
                 self.fail(Some(id), message);
             }
+        }
+    }
+
+    /// Begins what was asked for of torrents without a thread since the last look at the queue, which is the last one now.
+    pub(super) fn do_what_was_put_off(&mut self) {
+        for id in self.torrents.order().to_vec() {
+            self.go_on_after_stop(id);
         }
     }
 
@@ -194,15 +228,22 @@ impl Engine {
                 self.save(id);
                 self.go_on_after_stop(id);
             }
-            Some(AfterStop::Remove(RemoveData::Keep)) => self.delist(id),
+            Some(AfterStop::Remove(RemoveData::Keep)) => {
+                let record = record(entry);
+                self.remember_removed(id, record, Vec::new());
+                self.delist(id);
+            }
             Some(AfterStop::Remove(data)) => {
                 let verified = entry.parked.have.clone();
                 let trash = data == RemoveData::Trash;
+                // While its files are still there to be looked at.
+                entry.last_record = trash.then(|| Box::new(record(entry)));
                 self.send_to_disk(id, Errand::Remove, DiskTask::Remove { verified, trash });
             }
             Some(AfterStop::Move(to)) => {
                 entry.finish_move();
                 if entry.move_under_way.is_none() {
+                    entry.moving_to = Some(to.clone());
                     self.send_to_disk(id, Errand::Move, DiskTask::Move { to });
                 }
             }
@@ -243,14 +284,25 @@ impl Engine {
             return;
         };
         entry.at_disk = None;
+        entry.moving_to = None;
         match result {
-            DiskResult::Removed => return self.delist(id),
+            DiskResult::Removed { trashed } => {
+                if let Some(record) = entry.last_record.take() {
+                    self.remember_removed(id, *record, trashed);
+                }
+                return self.delist(id);
+            }
             DiskResult::Moved => {
                 entry.folder = entry.storage.root();
                 log::info!("{}: moved to {}", entry.name(), entry.folder.display());
                 self.save(id);
             }
-            DiskResult::Prepared => self.on_finished(id),
+            DiskResult::Prepared { .. } => self.on_finished(id),
+            // Its removal has ended the move: that is no news.
+            DiskResult::Failed {
+                error: StorageError::Interrupted { .. },
+                ..
+            } if entry.is_to_go() => {}
             DiskResult::Failed { error, .. } => self.errand_failed(id, errand, &error),
             _ => {}
         }
@@ -268,10 +320,16 @@ impl Engine {
                     entry.paused = true;
                     entry.distrust_data();
                 }
-                Errand::EmptyFiles => entry.failed = Some(message.clone()),
+                Errand::EmptyFiles => {
+                    entry.failed = Some(message.clone());
+                    entry.in_the_way = error.is_in_the_way();
+                }
             }
         }
         self.save(id);
+        if errand == Errand::Remove {
+            self.tell(EngineEvent::Stays(id));
+        }
         self.fail(Some(id), message);
     }
 
@@ -326,15 +384,20 @@ fn record(entry: &Entry) -> ResumeRecord {
         priorities: entry.parked.priorities.clone(),
         sequential: entry.parked.sequential,
         paused: entry.paused,
+        forced: entry.forced,
         folder: entry.folder.clone(),
         downloaded: entry.downloaded(),
         uploaded: entry.uploaded(),
         download_limit_kib: entry.limits.download_kib,
         upload_limit_kib: entry.limits.upload_kib,
+        seed_limit: entry.seed_limit,
+        ratio_set_aside: entry.ratio_set_aside,
+        seed_end: entry.seed_end,
         added_at: entry.added_at,
         completed_at: entry.completed_at,
         known_peers: entry.parked.known_peers.clone(),
         created_files: entry.storage.created_files(),
+        claimed_files: Some(entry.storage.claimed_files()),
         // Only what no thread writes can be sealed.
         sealed: matches!(entry.thread, Thread::None).then(|| entry.storage.stamps()),
     }

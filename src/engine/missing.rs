@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::engine::api::Priority;
+use crate::sentence::told;
 use crate::size::Count;
 use crate::storage::layout::{FileIndex, Layout};
 
@@ -42,14 +43,16 @@ impl MissingFiles {
             [] => None,
             [one] => {
                 let name = layout.files()[one.get()].path.display();
-                Some(format!(
+                Some(told!(
                     "“{name}” was missing from {folder} and is fetched again; skip it to do without"
                 ))
             }
-            _ => Some(format!(
-                "{} were missing from {folder} and are fetched again; skip them to do without",
-                Count(self.files.len() as u64, "file")
-            )),
+            _ => {
+                let files = Count(self.files.len() as u64, "file");
+                Some(told!(
+                    "{files} were missing from {folder} and are fetched again; skip them to do without"
+                ))
+            }
         }
     }
 }

@@ -8,16 +8,31 @@
 //! [`Downloader`]: crate::torrent::downloader::Downloader
 
 mod admission;
+mod alternative;
 pub mod api;
+mod bans;
 mod commands;
+mod countries;
 mod entry;
+mod history;
+mod inbound;
 mod keeper;
 mod lifecycle;
+mod limits;
 mod list;
 mod missing;
+mod queue;
+mod removed;
 mod routing;
+mod seeding;
+mod settings;
+mod shared_files;
+mod stall;
 mod start;
+mod statistics;
 mod tracker_node;
+mod watch_folder;
+mod ways_in;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -26,19 +41,30 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, never, select, tick};
+use crossbeam_channel::{Receiver, RecvError, Sender, never, select, tick};
 
 use crate::config::Config;
 use crate::config::watch::Watcher;
-use crate::engine::api::{EngineCommand, EngineEvent, EngineSnapshot};
+use crate::engine::alternative::Alternative;
+use crate::engine::api::{EngineCommand, EngineEvent, EngineSnapshot, TorrentSummary};
+use crate::engine::bans::Bans;
+use crate::engine::countries::Countries;
 use crate::engine::entry::{Entry, Thread};
+use crate::engine::inbound::InboundWatch;
 use crate::engine::keeper::Keeper;
 use crate::engine::list::Torrents;
+use crate::engine::removed::RemovedTorrents;
+use crate::engine::seeding::IdleClocks;
+use crate::engine::settings::{Outcome, SettingsWriter};
+use crate::engine::statistics::Ledger;
 use crate::engine::tracker_node::TrackerNode;
+use crate::engine::ways_in::{Arrival, WaysIn};
 use crate::id::InfoHash;
 use crate::net::greeter::GreeterEvent;
 use crate::net::limiter::Limiter;
 use crate::net::sockets::SocketFactory;
+use crate::ratio::RatioLimit;
+use crate::sentence::{printable, told};
 use crate::storage::files::FileCache;
 use crate::torrent::link::{Commons, TorrentReport};
 use crate::tracker::client::{AnnouncerCommand, AnnouncerEvent, AnnouncerHandle};
@@ -57,7 +83,7 @@ const FAREWELL: Duration = Duration::from_secs(3);
 pub const LAST_WRITES: Duration = Duration::from_secs(20);
 
 /// How often totals that have changed are saved: what a killed program forgets of them at most.
-const SAVE_EVERY: Duration = Duration::from_secs(120);
+const SAVE_EVERY: Duration = Duration::from_secs(30);
 
 /// What an engine starts from.
 pub struct EngineSetup {
@@ -80,6 +106,8 @@ pub struct Scope {
     pub torrents: BTreeSet<InfoHash>,
     /// Whether what is lacking is fetched. If not nothing is written to anybody's files.
     pub fetch: bool,
+    /// At which ratio its torrents stop seeding, in place of what was chosen for them and what the settings say.
+    pub seed_until_ratio: Option<RatioLimit>,
 }
 
 impl std::fmt::Debug for EngineSetup {
@@ -94,6 +122,7 @@ impl std::fmt::Debug for EngineSetup {
 #[derive(Debug)]
 pub struct EngineHandle {
     commands: Sender<EngineCommand>,
+    sockets: Arc<SocketFactory>,
     thread: JoinHandle<()>,
 }
 
@@ -101,6 +130,12 @@ impl EngineHandle {
     /// Asks for something. After [`EngineEvent::Stopped`] it is dropped.
     pub fn send(&self, command: EngineCommand) {
         let _ = self.commands.send(command);
+    }
+
+    /// Makes the client's sockets: bound to what the settings say, whatever they say later. For what a face asks of
+    /// others itself.
+    pub fn sockets(&self) -> Arc<SocketFactory> {
+        Arc::clone(&self.sockets)
     }
 
     /// Waits for the engine's end; [`EngineCommand::Shutdown`] brings it about.
@@ -122,6 +157,7 @@ pub struct Engine {
     state_folder: PathBuf,
     on_event: Box<dyn FnMut(EngineEvent) + Send>,
     torrents: Torrents,
+    removed: RemovedTorrents,
     watched: Option<InfoHash>,
     /// The snapshot that the faces have.
     told: Option<Arc<EngineSnapshot>>,
@@ -142,9 +178,17 @@ pub struct Engine {
     files: Arc<FileCache>,
     download: Arc<Limiter>,
     upload: Arc<Limiter>,
+    alternative: Alternative,
+    ledger: Ledger,
+    settings: SettingsWriter,
     announcer: AnnouncerHandle,
     tracker_node: TrackerNode,
+    ways_in: WaysIn,
     keeper: Keeper,
+    bans: Bans,
+    countries: Countries,
+    inbound: InboundWatch,
+    idle_clocks: IdleClocks,
     reports: Sender<(InfoHash, TorrentReport)>,
     next_save: Instant,
     stopping: Option<Instant>,
@@ -165,6 +209,8 @@ struct Inputs {
     greeter: Receiver<GreeterEvent>,
     announcer: Receiver<AnnouncerEvent>,
     tracker_node: Receiver<Option<TrackerNodeStatus>>,
+    settings: Receiver<Outcome>,
+    arrivals: Receiver<Arrival>,
 }
 
 impl Engine {
@@ -181,17 +227,23 @@ impl Engine {
                         self.shut_down();
                     }
                 },
-                recv(inputs.reports) -> report => if let Ok((info_hash, report)) = report {
+                recv(inputs.reports) -> report => if let Some((info_hash, report)) = if_open(&mut inputs.reports, report) {
                     self.on_report(info_hash, report);
                 },
-                recv(inputs.greeter) -> event => if let Ok(event) = event {
+                recv(inputs.greeter) -> event => if let Some(event) = if_open(&mut inputs.greeter, event) {
                     self.on_greeter(event);
                 },
-                recv(inputs.announcer) -> event => if let Ok(event) = event {
+                recv(inputs.announcer) -> event => if let Some(event) = if_open(&mut inputs.announcer, event) {
                     self.on_announcer(event);
                 },
-                recv(inputs.tracker_node) -> status => if let Ok(status) = status {
+                recv(inputs.tracker_node) -> status => if let Some(status) = if_open(&mut inputs.tracker_node, status) {
                     self.on_tracker_node(status);
+                },
+                recv(inputs.settings) -> outcome => if let Some(outcome) = if_open(&mut inputs.settings, outcome) {
+                    self.on_settings(outcome);
+                },
+                recv(inputs.arrivals) -> arrival => if let Some(arrival) = if_open(&mut inputs.arrivals, arrival) {
+                    self.on_arrival(arrival);
                 },
                 recv(ticks) -> _ => self.on_tick(Instant::now()),
                 default(next_look) => {}
@@ -201,24 +253,32 @@ impl Engine {
     }
 
     fn on_tick(&mut self, now: Instant) {
-        if let Some(watcher) = &mut self.watcher
+        // A file that lacks changes which hold already would take them back for a moment.
+        if let Some(watcher) = self.watcher.as_mut().filter(|_| !self.settings.is_busy())
             && let Some(reloaded) = watcher.poll(now)
         {
             match reloaded {
-                Ok(mut config) => {
-                    if let Some(state) = &self.state_override {
-                        config.keep_state_in(state, watcher.path());
-                    }
-                    self.configure(config);
+                Ok(config) => {
+                    let stale = self.take_over(config);
+                    self.tell_stale(&stale);
                 }
-                Err(error) => self.fail(None, format!("the changed settings are not used: {error}")),
+                Err(error) => self.fail(None, told!("the changed settings are not used: {error}")),
             }
         }
+        self.follow_schedule();
         self.poll_disk();
+        if let Err(problem) = self.countries.poll() {
+            self.fail(None, problem);
+        }
+        self.poll_removed(now);
         self.share_with_tracker_node();
+        self.end_seeding(now);
         if now >= self.next_save {
             self.next_save = now + SAVE_EVERY;
             self.save_totals();
+            if let Some(record) = self.ledger.record_if_changed(now) {
+                self.keeper.save_statistics(record);
+            }
         }
         self.save_order();
         self.tell_snapshot();
@@ -228,17 +288,31 @@ impl Engine {
     /// Tells the faces how everything stands, if they do not know.
     fn tell_snapshot(&mut self) {
         let torrents = self.torrents.rows();
+        // Thousands of rows that are as they were are not gone through.
+        let told = self.told.as_ref();
+        let (download_rate, upload_rate, connections) = told
+            .filter(|told| Arc::ptr_eq(&told.torrents, &torrents))
+            .map_or_else(
+                || sums(&torrents),
+                |told| (told.download_rate, told.upload_rate, told.connections),
+            );
+        let (download_limit_kib, upload_limit_kib) = self.limits_in_force();
         let snapshot = EngineSnapshot {
-            download_rate: torrents.iter().map(|torrent| torrent.download_rate).sum(),
-            upload_rate: torrents.iter().map(|torrent| torrent.upload_rate).sum(),
-            download_limit_kib: self.config.transfer.download_limit_kib,
-            upload_limit_kib: self.config.transfer.upload_limit_kib,
-            connections: torrents.iter().map(|torrent| torrent.peers).sum(),
+            download_rate,
+            upload_rate,
+            download_limit_kib,
+            upload_limit_kib,
+            alternative_limits: self.alternative.state(),
+            connections,
             torrents,
             listening: self.listening.clone(),
+            bind: self.config.network.bind.clone(),
             network_problem: self.network_problem.clone(),
             offline: self.offline,
+            inbound: self.inbound.verdict(Instant::now()),
+            bans: self.bans.list(),
             tracker: self.tracker_node.status.clone(),
+            statistics: self.ledger.statistics(Instant::now()),
         };
         if !self.told.as_ref().is_some_and(|told| told.is_same(&snapshot)) {
             let snapshot = Arc::new(snapshot);
@@ -249,7 +323,7 @@ impl Engine {
         if let Some(entry) = self.watched.and_then(|id| self.torrents.get(id))
             && matches!(entry.thread, Thread::None)
         {
-            let details = entry.parked_details(Instant::now());
+            let details = entry.parked_details(Instant::now(), &self.countries);
             self.tell(EngineEvent::Details(Arc::new(details)));
         }
     }
@@ -269,6 +343,11 @@ impl Engine {
             .and_then(|id| self.torrents.get(id))
             .map_or("DTorrent", Entry::name);
         log::error!("{name}: {message}");
+        // Names are in it, too. What is told of settings has lines of its own.
+        let message = match info_hash {
+            Some(_) => printable(&message).into_owned(),
+            None => message,
+        };
         self.tell(EngineEvent::Failed { info_hash, message });
     }
 
@@ -277,7 +356,9 @@ impl Engine {
     fn shut_down(&mut self) {
         if self.stopping.is_none() {
             log::info!("stopping");
+            self.do_what_was_put_off();
             self.stopping = Some(Instant::now());
+            self.ways_in.close();
             self.commons.disk.interrupt_moves();
             self.announcer.send(AnnouncerCommand::Shutdown(FAREWELL));
             for id in self.torrents.order().to_vec() {
@@ -295,11 +376,15 @@ impl Engine {
                     .torrents
                     .iter()
                     .all(|entry| matches!(entry.thread, Thread::None) && entry.at_disk.is_none())
+                    && !self.removed.is_restoring()
         })
     }
 
     fn end(mut self) {
         self.save_order();
+        let record = self.ledger.record(Instant::now());
+        self.keeper.save_statistics(record);
+        self.settings.stop();
         // Our own `stopped` may be for our own tracker, so that goes last.
         self.announcer.join();
         self.tracker_node.stop();
@@ -312,4 +397,23 @@ impl Engine {
         log::info!("stopped");
         (self.on_event)(EngineEvent::Stopped);
     }
+}
+
+/// What came out of a channel. One whose senders are gone is not asked again: it is always ready, with nothing.
+fn if_open<T>(channel: &mut Receiver<T>, received: Result<T, RecvError>) -> Option<T> {
+    if received.is_err() {
+        *channel = never();
+    }
+    received.ok()
+}
+
+/// Bytes a second from peers and to them, and how many there are, over all torrents.
+fn sums(torrents: &[Arc<TorrentSummary>]) -> (u64, u64, usize) {
+    torrents.iter().fold((0, 0, 0), |(down, up, peers), torrent| {
+        (
+            down + torrent.download_rate,
+            up + torrent.upload_rate,
+            peers + torrent.peers,
+        )
+    })
 }

@@ -7,11 +7,14 @@ use std::time::Instant;
 
 use crate::engine::Engine;
 use crate::engine::api::EngineEvent;
-use crate::engine::entry::{Thread, unix_now};
+use crate::engine::entry::{Thread, put_first, unix_now};
+use crate::engine::start::announced_port;
 use crate::id::InfoHash;
 use crate::net::greeter::{Greeted, GreeterEvent};
+use crate::sentence::told;
 use crate::torrent::link::{TorrentCommand, TorrentReport};
 use crate::tracker::client::{AnnouncerCommand, AnnouncerEvent};
+use crate::wire::handshake::Direction;
 
 impl Engine {
     // From the torrents.
@@ -20,6 +23,7 @@ impl Engine {
         let Some(entry) = self.torrents.get_mut(id) else {
             return;
         };
+        let before = entry.counted();
         match report {
             TorrentReport::Status(status) => {
                 let most = self.config.network.max_connections_per_torrent;
@@ -27,20 +31,30 @@ impl Engine {
                     .totals
                     .wants_peers
                     .store(status.peers < most, Ordering::Relaxed);
-                entry.status = status;
+                entry
+                    .history
+                    .record(Instant::now(), status.download_rate, status.upload_rate);
+                let patience = self.config.transfer.stalled_after();
+                entry.set_status(status, Instant::now(), patience);
+                self.ledger.count(before, entry.counted());
                 // What does not mend itself ends the thread: there is nothing to stay connected for. One that is
                 // ending already says so again, though the user may have started the torrent anew meanwhile.
                 if let Some(halted) = entry.status.halted.take_if(|halted| !halted.retries)
                     && matches!(entry.thread, Thread::Running(_))
                 {
                     entry.failed = Some(halted.message);
+                    entry.in_the_way = halted.in_the_way;
                     self.queue_is_stale = true;
                 }
             }
             TorrentReport::Details(details) => {
-                let details = entry.complete_details(*details, Instant::now());
+                let details = entry.complete_details(*details, Instant::now(), &self.countries);
                 self.tell(EngineEvent::Details(Arc::new(details)));
             }
+            TorrentReport::Files(files) => self.tell(EngineEvent::Files {
+                info_hash: id,
+                files: files.into(),
+            }),
             TorrentReport::Durable(parked) => {
                 entry.parked.have = parked.have;
                 entry.parked.known_peers = parked.known_peers;
@@ -56,10 +70,12 @@ impl Engine {
             TorrentReport::Quiet => entry.stop(),
             TorrentReport::Crashed => {
                 entry.on_crashed();
+                self.ledger.count(before, entry.counted());
                 self.on_ended(id);
             }
             TorrentReport::Ended(parked) => {
                 entry.on_ended(parked);
+                self.ledger.count(before, entry.counted());
                 self.on_ended(id);
             }
         }
@@ -76,6 +92,8 @@ impl Engine {
             self.announcer.send(AnnouncerCommand::Completed(id));
         }
         entry.completed_at.get_or_insert_with(unix_now);
+        // It was let past other downloads only.
+        entry.forced = false;
         entry.missing.forget();
         self.save(id);
         self.queue_is_stale = true;
@@ -106,8 +124,10 @@ impl Engine {
                 self.listening = addresses;
                 self.network_problem = None;
                 let settings = self.torrent_settings();
-                self.announcer.send(AnnouncerCommand::Port(settings.listen_port));
+                self.announcer
+                    .send(AnnouncerCommand::Port(announced_port(&self.listening)));
                 if std::mem::take(&mut self.offline) {
+                    self.look_at_all_seeds();
                     // Trackers that could not be asked meanwhile would wait for up to half an hour.
                     for id in self.torrents.order() {
                         self.announcer.send(AnnouncerCommand::AnnounceNow(*id));
@@ -118,9 +138,18 @@ impl Engine {
                 }
             }
             GreeterEvent::ListenFailed { error } => {
-                self.offline = error.is_of_the_bind();
+                let was_offline = std::mem::replace(&mut self.offline, error.is_of_the_bind());
+                if was_offline != self.offline {
+                    // That nobody is sent anything meanwhile is no fault of the torrents.
+                    self.look_at_all_seeds();
+                }
                 let error = error.to_string();
-                self.listening.clear();
+                let had_port = !std::mem::take(&mut self.listening).is_empty();
+                // While nothing can be sent at all there is nobody to be told.
+                if had_port && !self.offline {
+                    self.announcer
+                        .send(AnnouncerCommand::Port(announced_port(&self.listening)));
+                }
                 if self.network_problem.as_ref() != Some(&error) {
                     // The faces hear of it by the next snapshot, and no more when it is over.
                     log::error!("{error}");
@@ -132,6 +161,12 @@ impl Engine {
 
     fn on_greeted(&mut self, greeted: Greeted) {
         let id = greeted.peer.handshake.info_hash;
+        let ip = greeted.peer.addr.ip();
+        if self.bans.holds(ip) {
+            return log::debug!("{} is turned away: it is banned", greeted.peer.addr);
+        }
+        let incoming = greeted.peer.direction == Direction::Incoming;
+        self.inbound.on_greeted(Instant::now(), ip, incoming);
         if !self.torrents.get(id).is_some_and(|entry| entry.active) {
             return;
         }
@@ -154,9 +189,27 @@ impl Engine {
         }
     }
 
-    pub(super) fn peers_found(&mut self, id: InfoHash, mut peers: Vec<SocketAddr>) {
+    /// Peers that a person has named. Unlike what trackers tell, those that are not asked are told of.
+    pub(super) fn add_peers(&mut self, id: InfoHash, mut peers: Vec<SocketAddr>) {
+        for peer in &peers {
+            if self.bans.holds(peer.ip()) {
+                let message = told!("{peer} is not asked, since its address is banned; lift the ban first");
+                self.fail(Some(id), message);
+            } else if self.listening.contains(peer) {
+                self.fail(Some(id), told!("{peer} is this client itself"));
+            }
+        }
+        peers.retain(|peer| !self.listening.contains(peer) && !self.bans.holds(peer.ip()));
+        self.peers_found(id, peers.clone());
+        if let Some(entry) = self.torrents.get_mut(id) {
+            put_first(&mut entry.parked.known_peers, &peers);
+        }
+    }
+
+    fn peers_found(&mut self, id: InfoHash, mut peers: Vec<SocketAddr>) {
         // Trackers tell us of ourselves too.
         peers.retain(|peer| !self.listening.contains(peer));
+        self.bans.sift(&mut peers);
         let Some(entry) = self.torrents.get_mut(id).filter(|_| !peers.is_empty()) else {
             return;
         };

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 
 use crossbeam_channel::Sender;
 
-use crate::config::edit;
+use crate::config::setting::SettingChange;
 use crate::engine::Engine;
 use crate::engine::api::TorrentState;
-use crate::engine::entry::Entry;
+use crate::sentence::told;
 use crate::tracker::client::AnnouncerCommand;
 use crate::tracker::node::status::TrackerNodeStatus;
 use crate::tracker::node::{NodeCommand, NodeHandle, NodeSetup, OwnTorrents};
@@ -69,7 +69,7 @@ impl Engine {
             state: self.state_folder.join(FOLDER),
         });
         if let Err(error) = self.tracker_node.configure(wanted) {
-            self.fail(None, format!("this computer cannot be a tracker: {error}"));
+            self.fail(None, told!("this computer cannot be a tracker: {error}"));
         }
     }
 
@@ -77,14 +77,9 @@ impl Engine {
     pub(super) fn set_tracker_node(&mut self, on: bool) {
         let mut config = self.config.clone();
         config.tracker.node = on;
-        self.configure(config);
-        let kept = self
-            .watcher
-            .as_ref()
-            .map(|watcher| edit::set(watcher.path(), "tracker", "node", on));
-        if let Some(Err(error)) = kept {
-            self.fail(None, format!("this holds until DTorrent ends: {error}"));
-        }
+        // That key does not wait for the next start.
+        let _ = self.configure(config);
+        self.keep(vec![SettingChange::set("tracker", "node", on)]);
     }
 
     /// Tells the node which of the torrents that name it are shared, when that has changed.
@@ -98,19 +93,18 @@ impl Engine {
         if self.tracker_node.shared_as_of == as_of {
             return;
         }
-        let names_it = |entry: &&Entry| {
-            let mut urls = entry.metainfo.tiers.iter().flatten();
-            urls.any(|url| status.urls.contains(url))
-        };
         let own = OwnTorrents {
             port,
-            torrents: (self.torrents.iter().filter(names_it))
-                .filter_map(|entry| match entry.state() {
-                    TorrentState::Seeding => Some((entry.info_hash(), true)),
-                    TorrentState::Downloading => Some((entry.info_hash(), false)),
-                    _ => None,
-                })
-                .collect(),
+            torrents: (self
+                .torrents
+                .iter()
+                .filter(|entry| names(&entry.metainfo.tiers, &status.urls)))
+            .filter_map(|entry| match entry.state() {
+                TorrentState::Seeding => Some((entry.info_hash(), true)),
+                TorrentState::Downloading => Some((entry.info_hash(), false)),
+                _ => None,
+            })
+            .collect(),
         };
         if own != self.tracker_node.shared {
             handle.send(NodeCommand::Share(own.clone()));
@@ -127,12 +121,38 @@ impl Engine {
         let is_news = urls(&status).is_some() && urls(&status) != urls(&self.tracker_node.status);
         self.tracker_node.status = status;
         self.tracker_node.shared_as_of = None;
-        if is_news {
+        if let Some(status) = self.tracker_node.status.as_ref().filter(|_| is_news) {
             // Torrents that were started with the client have asked before it could answer.
-            for id in self.torrents.order().to_vec() {
-                self.announcer.send(AnnouncerCommand::AnnounceNow(id));
+            for entry in self
+                .torrents
+                .iter()
+                .filter(|entry| names(&entry.metainfo.tiers, &status.urls))
+            {
+                self.announcer
+                    .send(AnnouncerCommand::AnnounceNow(entry.info_hash()));
             }
         }
         self.tell_snapshot();
+    }
+}
+
+/// Whether one of these addresses of the node is among the trackers of a torrent.
+fn names(tiers: &[Vec<String>], node: &[String]) -> bool {
+    tiers.iter().flatten().any(|url| node.contains(url))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torrent_names_the_node_by_any_of_its_addresses_in_any_tier() {
+        let url = |host: &str| format!("http://{host}:6969/announce");
+        let node = [url("192.0.2.1"), url("127.0.0.1")];
+        let others = vec![vec![url("192.0.2.2"), url("192.0.2.3")]];
+        assert!(!names(&[], &node) && !names(&others, &node));
+        let both = [others, vec![vec![url("127.0.0.1")]]].concat();
+        assert!(names(&both, &node));
+        assert!(!names(&both, &[]), "nobody reaches it");
     }
 }

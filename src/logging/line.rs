@@ -1,7 +1,5 @@
 //! From a log record to one line of text, on the thread that logs. No disk, no waiting.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +12,7 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
 use super::LogCommand;
+use crate::sentence::printable;
 
 /// The time at the start of each line. The logger's own notices use it too.
 pub(super) const NOTICE_TIME: &[BorrowedFormatItem<'_>] =
@@ -55,7 +54,7 @@ impl Log for VisibleLog {
     fn log(&self, record: &Record<'_>) {
         if self.enabled(record.metadata()) {
             let text = record.args().to_string();
-            let text = visible(&text);
+            let text = printable(&text);
             let mut passed_on = Record::builder();
             passed_on.metadata(record.metadata().clone());
             self.inner.log(&passed_on.args(format_args!("{text}")).build());
@@ -65,30 +64,6 @@ impl Log for VisibleLog {
     fn flush(&self) {
         self.inner.flush();
     }
-}
-
-/// `text` with every character escaped that could end the line, steer a terminal, or turn the direction of
-/// writing around.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(hides) {
-        return Cow::Borrowed(text);
-    }
-    let mut visible = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if hides(c) {
-            // Writing to a string does not fail.
-            let _ = write!(visible, "{}", c.escape_default());
-        } else {
-            visible.push(c);
-        }
-    }
-    Cow::Owned(visible)
-}
-
-/// Controls, the line and paragraph separators, and the marks and overrides of bidirectional text.
-fn hides(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Collects what a formatter writes piece by piece, and sends it off by the line.
@@ -170,24 +145,6 @@ mod tests {
         drop(command_rx);
         assembler.write_all(b"4\n").unwrap();
         assert_eq!(lost.load(Ordering::Relaxed), 3, "nobody listens any more");
-    }
-
-    #[test]
-    fn what_hides_is_made_visible() {
-        let cases = [
-            ("plain: Ünïcödé 日本", "plain: Ünïcödé 日本"),
-            ("\n", "\\n"),
-            ("a\r\n12:00 [ERROR] forged", "a\\r\\n12:00 [ERROR] forged"),
-            ("\x1b[2Jx\x07\0", "\\u{1b}[2Jx\\u{7}\\u{0}"),
-            ("\u{85}\u{9b}", "\\u{85}\\u{9b}"),
-            (
-                "\u{2028}\u{202e}gpj.exe\u{2066}",
-                "\\u{2028}\\u{202e}gpj.exe\\u{2066}",
-            ),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(visible(text), expected);
-        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod line;
 mod rotate;
+pub mod tail;
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -195,7 +196,8 @@ impl Writer {
             let path = self.file.path().display();
             let _ = writeln!(
                 io::stderr(),
-                "dtorrent: cannot write the log {path}: {error}; lines are lost until it can be written again"
+                "{}: cannot write the log {path}: {error}; lines are lost until it can be written again",
+                program()
             );
         }
     }
@@ -212,6 +214,13 @@ fn lost_notice(lost: u64, now: OffsetDateTime) -> String {
         "{time} [WARN] logger: {} missing here: the log could not take more\n",
         Count(lost, "line")
     )
+}
+
+/// The name by which this program was started, as its own errors begin.
+fn program() -> String {
+    let path = std::env::args_os().next().map(std::path::PathBuf::from);
+    let name = path.as_deref().and_then(std::path::Path::file_name);
+    name.map_or_else(|| "dtorrent".into(), |name| name.to_string_lossy().into_owned())
 }
 
 #[cfg(test)]

@@ -14,13 +14,14 @@ pub enum MetainfoError {
     #[error("this is a web page, not a .torrent; the site may want you to log in before it gives the file")]
     WebPage,
     /// A file of another kind, known by how it begins.
-    #[error("this is {kind}, not a .torrent{advice}")]
-    OtherKind {
-        /// What it is, with its article.
-        kind: &'static str,
-        /// What to do, behind a semicolon; empty if nothing in particular.
-        advice: &'static str,
-    },
+    #[error("this is {0}, not a .torrent")]
+    OtherKind(&'static str),
+    /// An archive, which may hold the torrent.
+    #[error("this is {0}, not a .torrent; unpack it and open the .torrent that is in it")]
+    Archive(&'static str),
+    /// What programs answer each other with.
+    #[error("this is JSON text, not a .torrent; the site may have answered with an error")]
+    Json,
     /// Longer than [`MAX_FILE_BYTES`].
     #[error("the file is larger than {} MiB, so it is no torrent", MAX_FILE_BYTES / (1024 * 1024))]
     TooLarge,

@@ -1,43 +1,54 @@
 //! What a file is that is no `.torrent`: people open the picture beside it, or the archive that it came in, and
 //! "byte 0 is unexpected" would send them to fetch the same file again. Layer 1.
 
-/// The kinds of which [`kind_of`] knows the beginning. Bencode begins with a digit, `d`, `i` or `l`, and a digit is
-/// followed by more of them or a colon: none of these beginnings could be a torrent.
-const KINDS: [(&[u8], &str, &str); 22] = [
-    (b"\x89PNG\r\n\x1a\n", "a PNG image", ""),
-    (b"\xff\xd8\xff", "a JPEG image", ""),
-    (b"GIF8", "a GIF image", ""),
-    (b"%PDF-", "a PDF document", ""),
-    (b"\x1f\x8b", "a gzip archive", UNPACK),
-    (b"PK\x03\x04", "a zip archive", UNPACK),
-    (b"PK\x05\x06", "an empty zip archive", ""),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", UNPACK),
-    (b"Rar!\x1a\x07", "a RAR archive", UNPACK),
-    (b"BZh", "a bzip2 archive", UNPACK),
-    (b"\xfd7zXZ\0", "an xz archive", UNPACK),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive", UNPACK),
-    (b"\x7fELF", "a program", ""),
-    (b"MZ", "a Windows program", ""),
-    (b"#!", "a script", ""),
-    (b"\x1a\x45\xdf\xa3", "a Matroska or WebM video", ""),
-    (b"OggS", "an Ogg sound or video", ""),
-    (b"ID3", "an MP3 sound", ""),
-    (b"fLaC", "a FLAC sound", ""),
-    (b"RIFF", "a RIFF picture, sound or video", ""),
-    (b"magnet:?", "a magnet link in a file", ""),
-    (b"{", "JSON text", "; the site may have answered with an error"),
+use super::MetainfoError;
+use crate::sentence::phrase;
+
+// Bencode begins with a digit, `d`, `i` or `l`, and a digit is followed by more of them or a colon: none of these
+// beginnings could be a torrent.
+
+/// How archives begin, and what they are, with their article.
+const ARCHIVES: [(&[u8], &str); 7] = [
+    (b"\x1f\x8b", phrase!("a gzip archive")),
+    (b"PK\x03\x04", phrase!("a zip archive")),
+    (b"7z\xbc\xaf\x27\x1c", phrase!("a 7-Zip archive")),
+    (b"Rar!\x1a\x07", phrase!("a RAR archive")),
+    (b"BZh", phrase!("a bzip2 archive")),
+    (b"\xfd7zXZ\0", phrase!("an xz archive")),
+    (b"\x28\xb5\x2f\xfd", phrase!("a zstd archive")),
 ];
 
-const UNPACK: &str = "; unpack it and open the .torrent that is in it";
+/// The same of what nobody can do anything about.
+const OTHERS: [(&[u8], &str); 14] = [
+    (b"\x89PNG\r\n\x1a\n", phrase!("a PNG image")),
+    (b"\xff\xd8\xff", phrase!("a JPEG image")),
+    (b"GIF8", phrase!("a GIF image")),
+    (b"%PDF-", phrase!("a PDF document")),
+    (b"PK\x05\x06", phrase!("an empty zip archive")),
+    (b"\x7fELF", phrase!("a program")),
+    (b"MZ", phrase!("a Windows program")),
+    (b"#!", phrase!("a script")),
+    (b"\x1a\x45\xdf\xa3", phrase!("a Matroska or WebM video")),
+    (b"OggS", phrase!("an Ogg sound or video")),
+    (b"ID3", phrase!("an MP3 sound")),
+    (b"fLaC", phrase!("a FLAC sound")),
+    (b"RIFF", phrase!("a RIFF picture, sound or video")),
+    (b"magnet:?", phrase!("a magnet link in a file")),
+];
 
-/// What the bytes are, with its article, and what to do, if that is known.
-pub(super) fn kind_of(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+/// Why this is no torrent, if its beginning says that it is something else.
+pub(super) fn refusal(bytes: &[u8]) -> Option<MetainfoError> {
     // ISO base media: the length of the first box comes before its type (ISO/IEC 14496-12 §4.3).
     if bytes.get(4..8) == Some(b"ftyp") {
-        return Some(("an MP4 video", ""));
+        return Some(MetainfoError::OtherKind(phrase!("an MP4 video")));
     }
-    KINDS
-        .iter()
-        .find(|(start, ..)| bytes.starts_with(start))
-        .map(|&(_, kind, advice)| (kind, advice))
+    if bytes.starts_with(b"{") {
+        return Some(MetainfoError::Json);
+    }
+    let kind_of = |kinds: &[(&[u8], &'static str)]| {
+        let found = kinds.iter().find(|(start, _)| bytes.starts_with(start));
+        found.map(|(_, kind)| *kind)
+    };
+    let archive = kind_of(&ARCHIVES).map(MetainfoError::Archive);
+    archive.or_else(|| kind_of(&OTHERS).map(MetainfoError::OtherKind))
 }

@@ -146,13 +146,37 @@ impl Metainfo {
         }
         let mut all = self.tiers.clone();
         all.extend(new);
+        self.rewritten(|entries| {
+            let list = all.iter().map(Item::list).collect();
+            entries.insert(b"announce-list"[..].into(), Item::List(list));
+        })
+    }
+
+    /// The same torrent with these trackers and no others; `None` if there are too many for a `.torrent`. All else stays
+    /// byte for byte.
+    pub fn with_tiers(&self, tiers: &[Vec<String>]) -> Option<Self> {
+        let tiers: Vec<_> = tiers.iter().filter(|tier| !tier.is_empty()).collect();
+        self.rewritten(|entries| {
+            // The first one is for readers that know of no tiers (BEP 12).
+            match tiers.first().and_then(|tier| tier.first()) {
+                Some(first) => {
+                    entries.insert(b"announce"[..].into(), Item::Bytes(first.as_bytes().into()));
+                    let list = tiers.iter().map(|&tier| Item::list(tier)).collect();
+                    entries.insert(b"announce-list"[..].into(), Item::List(list));
+                }
+                None => entries.retain(|key, _| !matches!(&**key, b"announce" | b"announce-list")),
+            }
+        })
+    }
+
+    /// The same torrent with other entries beside the info dictionary.
+    fn rewritten<'a>(&'a self, change: impl FnOnce(&mut BTreeMap<Cow<'a, [u8]>, Item<'a>>)) -> Option<Self> {
         let root = bencode::decode_prefix(&self.raw).ok()?.value.as_dict()?;
         let kept = root
             .iter()
             .map(|(key, value)| (key.into(), Item::Raw(value.raw().into())));
         let mut entries: BTreeMap<Cow<'_, [u8]>, Item<'_>> = kept.collect();
-        let list = all.iter().map(Item::list).collect();
-        entries.insert(b"announce-list"[..].into(), Item::List(list));
+        change(&mut entries);
         Self::parse(&Item::Dict(entries).encode()).ok()
     }
 

@@ -5,8 +5,10 @@
 //! too: data that a torrent was made from must be found again under its own name); the rest is changed as
 //! little as makes it safe, always in the same way, so that a torrent finds its files again.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::borrow::Cow;
+use std::hash::RandomState;
+
+use hashbrown::{Equivalent, HashMap};
 
 /// Most bytes of one component that Linux file systems take (`NAME_MAX`).
 const NAME_MAX: usize = 255;
@@ -18,8 +20,8 @@ const ENDING_MAX: usize = 32;
 const WIDEST_SUFFIX: &str = " (500000)";
 
 /// The text of a name: what is not UTF-8 is replaced with U+FFFD.
-pub(super) fn text(name: &[u8]) -> String {
-    String::from_utf8_lossy(name).into_owned()
+pub(super) fn text(name: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(name)
 }
 
 /// One component that can be created; `None` for an empty one, which says nothing.
@@ -29,7 +31,11 @@ pub(super) fn component(name: &str) -> Option<String> {
         "." => Some("_".into()),
         ".." => Some("__".into()),
         name => {
-            let safe = name.replace(['/', '\0'], "_");
+            // Searched as bytes: these two are one byte each in UTF-8, and none of another letter.
+            let safe = match name.bytes().any(|byte| matches!(byte, b'/' | b'\0')) {
+                true => name.replace(['/', '\0'], "_"),
+                false => name.to_owned(),
+            };
             Some(if safe.len() > NAME_MAX {
                 shortened(&safe, "")
             } else {
@@ -58,19 +64,32 @@ fn split_ending(name: &str) -> (&str, &str) {
 /// whatever they are: folders are numbered rather than keyed by their whole path.
 #[derive(Debug, Default)]
 pub(super) struct NameTree {
-    taken: HashMap<(FolderId, String), Node>,
+    taken: Names<Node>,
     /// Where a folder went whose name was taken by a file.
-    moved: HashMap<(FolderId, String), FolderId>,
+    moved: Names<FolderId>,
     /// The number tried last for a name that is taken. It never goes back, so many equal names do not search
     /// from 2 each time; nor do long names that differ only where a number takes the place of their end, as
     /// they share one entry under what the widest number leaves of them.
-    last_number: HashMap<(FolderId, String), u32>,
+    last_number: Names<u32>,
     /// Name of every folder but the root, by its id less one.
     folder_names: Vec<String>,
 }
 
 /// 0 is the download folder.
 type FolderId = usize;
+
+/// Something about names, by the folder that they are in. The hasher has random keys, as others choose the names.
+type Names<T> = HashMap<(FolderId, String), T, RandomState>;
+
+/// A name to be looked up, without a copy of it.
+#[derive(Hash)]
+struct Name<'a>(FolderId, &'a str);
+
+impl Equivalent<(FolderId, String)> for Name<'_> {
+    fn equivalent(&self, key: &(FolderId, String)) -> bool {
+        self.0 == key.0 && self.1 == key.1
+    }
+}
 
 #[derive(Debug, Clone, Copy)]
 enum Node {
@@ -81,22 +100,26 @@ enum Node {
 impl NameTree {
     /// The path for the next file: `path` itself unless an earlier file or folder has that name; then
     /// a number goes before the ending, as in `a (2).txt`. Components must be from [`component`].
-    pub(super) fn place(&mut self, path: &[String]) -> Vec<String> {
-        let Some((name, folders)) = path.split_last() else {
-            return Vec::new();
+    pub(super) fn place(&mut self, mut path: Vec<String>) -> Vec<String> {
+        let Some((name, folders)) = path.split_last_mut() else {
+            return path;
         };
-        let mut placed = Vec::with_capacity(path.len());
         let mut parent = 0;
         for folder in folders {
             parent = self.folder(parent, folder);
-            placed.push(self.folder_names[parent - 1].clone());
+            let placed = &self.folder_names[parent - 1];
+            if placed != folder {
+                folder.clone_from(placed);
+            }
         }
-        placed.push(self.claim(parent, name, Node::File));
-        placed
+        if let Some(other) = self.claim(parent, name, Node::File) {
+            *name = other;
+        }
+        path
     }
 
     fn folder(&mut self, parent: FolderId, name: &str) -> FolderId {
-        let key = (parent, name.to_owned());
+        let key = Name(parent, name);
         if let Some(Node::Folder(id)) = self.taken.get(&key) {
             return *id;
         }
@@ -105,26 +128,30 @@ impl NameTree {
         }
         let id = self.folder_names.len() + 1;
         let claimed = self.claim(parent, name, Node::Folder(id));
-        if claimed != name {
-            self.moved.insert(key, id);
+        if claimed.is_some() {
+            self.moved.insert((parent, name.to_owned()), id);
         }
-        self.folder_names.push(claimed);
+        self.folder_names.push(claimed.unwrap_or_else(|| name.to_owned()));
         id
     }
 
-    fn claim(&mut self, parent: FolderId, name: &str, node: Node) -> String {
-        let mut candidate = name.to_owned();
+    /// Gives a name away; another one, which it returns, if this is taken.
+    fn claim(&mut self, parent: FolderId, name: &str, node: Node) -> Option<String> {
+        if !self.taken.contains_key(&Name(parent, name)) {
+            self.taken.insert((parent, name.to_owned()), node);
+            return None;
+        }
         loop {
-            if let Entry::Vacant(free) = self.taken.entry((parent, candidate.clone())) {
-                free.insert(node);
-                return candidate;
-            }
             let number = self
                 .last_number
                 .entry((parent, shortened(name, WIDEST_SUFFIX)))
                 .or_insert(1);
             *number += 1;
-            candidate = shortened(name, &format!(" ({number})"));
+            let candidate = shortened(name, &format!(" ({number})"));
+            if !self.taken.contains_key(&Name(parent, &candidate)) {
+                self.taken.insert((parent, candidate.clone()), node);
+                return Some(candidate);
+            }
         }
     }
 }
@@ -204,7 +231,7 @@ mod tests {
             let split = |path: &str| path.split('/').map(String::from).collect::<Vec<_>>();
             let got: Vec<_> = given
                 .iter()
-                .map(|path| tree.place(&split(path)).join("/"))
+                .map(|path| tree.place(split(path)).join("/"))
                 .collect();
             assert_eq!(&got, placed, "{given:?}");
         }
@@ -217,7 +244,7 @@ mod tests {
         let equal_when_numbered = |number: u32| format!("{}{:05}", "n".repeat(250), number / 2);
         let names = (0..40_000).map(equal).chain((0..40_000).map(equal_when_numbered));
         let mut tree = NameTree::default();
-        let all: HashSet<_> = names.map(|name| tree.place(&["t".to_owned(), name])).collect();
+        let all: HashSet<_> = names.map(|name| tree.place(vec!["t".to_owned(), name])).collect();
         assert_eq!(all.len(), 80_000);
         assert!(all.iter().all(|path| path[1].len() <= NAME_MAX));
     }
@@ -228,7 +255,7 @@ mod tests {
             prop::collection::vec("[ab]( \\(2\\))?", 1..4), 0..40))
         {
             let mut tree = NameTree::default();
-            let placed: Vec<_> = paths.iter().map(|path| tree.place(path)).collect();
+            let placed: Vec<_> = paths.iter().map(|path| tree.place(path.clone())).collect();
             let files: HashSet<_> = placed.iter().collect();
             prop_assert_eq!(files.len(), paths.len());
             for path in &placed {

@@ -8,9 +8,39 @@ use super::{
     FileEntry, Info, MAX_COMPONENTS, MAX_FILE_BYTES, MAX_FILES, MAX_PATH_BYTES, MAX_PIECE_LENGTH,
     MetaVersion, Metainfo, MetainfoError,
 };
-use crate::bencode::{self, Dict, Value};
+use crate::bencode::{self, Dict, Fields, Value};
 use crate::geometry::Geometry;
 use crate::id::InfoHash;
+use crate::sentence::phrase;
+
+/// What is read of the outer dictionary.
+const ROOT_KEYS: [&str; 9] = [
+    "info",
+    "announce-list",
+    "announce",
+    "url-list",
+    "comment.utf-8",
+    "comment",
+    "created by.utf-8",
+    "created by",
+    "creation date",
+];
+
+/// What is read of `info`.
+const INFO_KEYS: [&str; 9] = [
+    "file tree",
+    "meta version",
+    "pieces",
+    "piece length",
+    "name",
+    "name.utf-8",
+    "files",
+    "length",
+    "private",
+];
+
+/// What is read of an entry of `files`.
+const FILE_KEYS: [&str; 4] = ["attr", "length", "path.utf-8", "path"];
 
 impl Metainfo {
     /// Reads a `.torrent`. Bytes after its end are let pass: other clients do, and the info-hash does not
@@ -22,6 +52,7 @@ impl Metainfo {
         check_kind(bytes)?;
         let root = bencode::decode_prefix(bytes)?.value;
         let root = root.as_dict().ok_or(MetainfoError::NoDictionary)?;
+        let root = &root.only(&ROOT_KEYS);
         let info = root.get("info").ok_or(MetainfoError::Missing("info"))?;
         Ok(Self {
             info: Info::of_value(info)?,
@@ -48,9 +79,9 @@ impl Info {
     fn of_value(value: Value<'_>) -> Result<Self, MetainfoError> {
         let wrong = MetainfoError::WrongType {
             key: "info",
-            expected: "a dictionary",
+            expected: phrase!("a dictionary"),
         };
-        let dict = value.as_dict().ok_or(wrong)?;
+        let dict = &value.as_dict().ok_or(wrong)?.only(&INFO_KEYS);
         let info_hash = InfoHash::of_info(value.raw());
         let version = version(dict)?;
         let name = name(dict, info_hash)?;
@@ -76,8 +107,8 @@ impl Info {
 
 /// Tells what is not even meant to be bencoded, which deserves a better word than an offset.
 fn check_kind(bytes: &[u8]) -> Result<(), MetainfoError> {
-    if let Some((kind, advice)) = kind::kind_of(bytes) {
-        return Err(MetainfoError::OtherKind { kind, advice });
+    if let Some(refusal) = kind::refusal(bytes) {
+        return Err(refusal);
     }
     if bytes.len() > MAX_FILE_BYTES {
         return Err(MetainfoError::TooLarge);
@@ -94,7 +125,7 @@ fn check_kind(bytes: &[u8]) -> Result<(), MetainfoError> {
 }
 
 /// Version 1 is there when its piece hashes are (BEP 52 §upgrade path).
-fn version(info: Dict<'_>) -> Result<MetaVersion, MetainfoError> {
+fn version(info: &Fields<'_>) -> Result<MetaVersion, MetainfoError> {
     let version_2 = info.get("file tree").is_some() || info.int("meta version").is_some_and(|v| v >= 2);
     match (info.get("pieces").is_some(), version_2) {
         (true, true) => Ok(MetaVersion::Hybrid),
@@ -105,18 +136,18 @@ fn version(info: Dict<'_>) -> Result<MetaVersion, MetainfoError> {
 }
 
 /// An empty name becomes the info-hash: there must be something to call the folder.
-fn name(info: Dict<'_>, info_hash: InfoHash) -> Result<String, MetainfoError> {
+fn name(info: &Fields<'_>, info_hash: InfoHash) -> Result<String, MetainfoError> {
     info.get("name")
         .or_else(|| info.get("name.utf-8"))
         .ok_or(MetainfoError::Missing("name"))?;
     let name = text_of(info, "name.utf-8", "name").ok_or(MetainfoError::WrongType {
         key: "name",
-        expected: "a string",
+        expected: phrase!("a string"),
     })?;
     Ok(names::component(&name).unwrap_or_else(|| info_hash.to_string()))
 }
 
-fn single_file(name: &str, info: Dict<'_>) -> Result<Vec<FileEntry>, MetainfoError> {
+fn single_file(name: &str, info: &Fields<'_>) -> Result<Vec<FileEntry>, MetainfoError> {
     let length = info
         .get("length")
         .ok_or(MetainfoError::Missing("the length of the file"))?;
@@ -132,7 +163,7 @@ fn single_file(name: &str, info: Dict<'_>) -> Result<Vec<FileEntry>, MetainfoErr
 fn listed_files(name: &str, list: Value<'_>) -> Result<Vec<FileEntry>, MetainfoError> {
     let list = list.as_list().ok_or(MetainfoError::WrongType {
         key: "files",
-        expected: "a list",
+        expected: phrase!("a list"),
     })?;
     let mut tree = NameTree::default();
     let mut files = Vec::new();
@@ -157,6 +188,7 @@ fn listed_file(
     entry: Dict<'_>,
     tree: &mut NameTree,
 ) -> Result<Option<FileEntry>, MetainfoError> {
+    let entry = &entry.only(&FILE_KEYS);
     let attributes = entry.bytes("attr").unwrap_or_default();
     let link = attributes.contains(&b'l');
     let length = match entry.get("length") {
@@ -180,14 +212,14 @@ fn listed_file(
         return Ok(None);
     }
     Ok(Some(FileEntry {
-        path: tree.place(&path),
+        path: tree.place(path),
         length,
         padding: false,
     }))
 }
 
 /// The safe path of an entry, the torrent's name first.
-fn path_of(number: usize, name: &str, entry: Dict<'_>) -> Result<Vec<String>, MetainfoError> {
+fn path_of(number: usize, name: &str, entry: &Fields<'_>) -> Result<Vec<String>, MetainfoError> {
     let invalid = || MetainfoError::FilePath(number);
     let utf8 = entry
         .list("path.utf-8")
@@ -211,13 +243,13 @@ fn path_of(number: usize, name: &str, entry: Dict<'_>) -> Result<Vec<String>, Me
     Ok(path)
 }
 
-fn pieces(info: Dict<'_>, files: &[FileEntry]) -> Result<(Geometry, Vec<[u8; 20]>), MetainfoError> {
+fn pieces(info: &Fields<'_>, files: &[FileEntry]) -> Result<(Geometry, Vec<[u8; 20]>), MetainfoError> {
     let length = info
         .get("piece length")
         .ok_or(MetainfoError::Missing("piece length"))?;
     let length = length.as_int().ok_or(MetainfoError::WrongType {
         key: "piece length",
-        expected: "an integer",
+        expected: phrase!("an integer"),
     })?;
     let piece_length = u32::try_from(length)
         .ok()
@@ -230,7 +262,7 @@ fn pieces(info: Dict<'_>, files: &[FileEntry]) -> Result<(Geometry, Vec<[u8; 20]
 
     let hashes = info.bytes("pieces").ok_or(MetainfoError::WrongType {
         key: "pieces",
-        expected: "a string",
+        expected: phrase!("a string"),
     })?;
     let (hashes, part) = hashes.as_chunks::<20>();
     if !part.is_empty() {
@@ -251,7 +283,7 @@ fn pieces(info: Dict<'_>, files: &[FileEntry]) -> Result<(Geometry, Vec<[u8; 20]
 
 /// The trackers by tier. `announce` counts only where `announce-list` names none (BEP 12); URLs that come
 /// again, empty ones and what is not text are left out, as is a tier that has nothing left.
-fn tiers(root: Dict<'_>) -> Vec<Vec<String>> {
+fn tiers(root: &Fields<'_>) -> Vec<Vec<String>> {
     let mut seen = HashSet::new();
     let mut url = |value: Value<'_>| {
         let url = value.as_str()?.trim();
@@ -276,7 +308,7 @@ fn tiers(root: Dict<'_>) -> Vec<Vec<String>> {
 }
 
 /// `url-list` is one URL or a list of them (BEP 19).
-fn web_seeds(root: Dict<'_>) -> Vec<String> {
+fn web_seeds(root: &Fields<'_>) -> Vec<String> {
     let Some(value) = root.get("url-list") else {
         return Vec::new();
     };
@@ -294,7 +326,10 @@ fn web_seeds(root: Dict<'_>) -> Vec<String> {
 }
 
 /// The text under `preferred` if that is valid UTF-8, else what can be read of `key`.
-fn text_of(dict: Dict<'_>, preferred: &str, key: &str) -> Option<String> {
-    let plain = || dict.bytes(key).or_else(|| dict.bytes(preferred)).map(names::text);
+fn text_of(dict: &Fields<'_>, preferred: &str, key: &str) -> Option<String> {
+    let plain = || {
+        let bytes = dict.bytes(key).or_else(|| dict.bytes(preferred))?;
+        Some(names::text(bytes).into_owned())
+    };
     dict.str(preferred).map(str::to_owned).or_else(plain)
 }

@@ -463,6 +463,15 @@ fn trackers_that_a_torrent_lacks_come_behind_its_own_and_nothing_else_changes() 
     assert_eq!(more.tiers, tiers(&[&["http://a"], &["http://b"], &["udp://c:1"]]));
     assert_eq!(more.info, torrent.info);
     assert!(more.raw.windows(12).any(|part| part == b"7:unknowni7e"));
+    let other = more
+        .with_tiers(&tiers(&[&["http://z", "udp://c:1"], &[], &["http://b"]]))
+        .unwrap();
+    assert_eq!(other.tiers, tiers(&[&["http://z", "udp://c:1"], &["http://b"]]));
+    assert_eq!(other.info, torrent.info);
+    assert!(other.raw.starts_with(b"d8:announce8:http://z"));
+    assert!(other.raw.windows(12).any(|part| part == b"7:unknowni7e"));
+    let none = other.with_tiers(&[]).unwrap();
+    assert!(none.tiers.is_empty() && none.info == torrent.info);
     let first = Metainfo::parse(&[b"d", &raw[b"d8:announce8:http://a".len()..]].concat()).unwrap();
     assert_eq!(
         first.with_trackers(&tiers(&[&["http://b"]])).unwrap().tiers,

@@ -22,6 +22,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::sentence::{phrase, told};
+
 /// Connections that the kernel completes before we accept them. The system lowers it to `somaxconn`.
 const BACKLOG: i32 = 1024;
 
@@ -186,9 +188,9 @@ impl Bind {
 impl fmt::Display for Bind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Anything => f.write_str("any interface"),
-            Self::Address(address) => write!(f, "the address {address}"),
-            Self::Interface(name) => write!(f, "the interface {name}"),
+            Self::Anything => f.write_str(phrase!("any interface")),
+            Self::Address(address) => f.write_str(&told!("the address {address}")),
+            Self::Interface(name) => f.write_str(&told!("the interface {name}")),
         }
     }
 }

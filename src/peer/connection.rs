@@ -26,11 +26,11 @@ use crate::geometry::{Geometry, PieceIndex};
 use crate::memory::BlockPool;
 use crate::net::limiter::Limiter;
 use crate::storage::Storage;
+use crate::wire::message::FrameLimits;
 
 mod assembler;
 mod outbox;
 mod reader;
-mod runs;
 mod writer;
 
 #[cfg(test)]
@@ -177,7 +177,7 @@ impl Connection {
         let reader = Reader {
             inlet: Socket(stream),
             shared: Arc::clone(&shared),
-            assembler: Assembler::new(setup.geometry, setup.pool),
+            assembler: Assembler::new(FrameLimits::for_pieces(setup.geometry.piece_count()), setup.pool),
             download: setup.download,
             events: setup.events,
             patience,

@@ -24,31 +24,15 @@ impl fmt::Display for PeerKey {
 pub enum PeerInput {
     /// Anything but a block.
     Message(Message),
-    /// A block.
-    Block(BlockInput),
-}
-
-/// A block, `data.len()` bytes from byte `begin` of a piece. The numbers are as the peer sent them.
-#[derive(Debug)]
-pub struct BlockInput {
-    /// Number of the piece, unchecked.
-    pub piece: u32,
-    /// First byte within the piece, unchecked.
-    pub begin: u32,
-    /// The payload, at most [`crate::geometry::BLOCK_LENGTH`] bytes.
-    pub data: BlockBuf,
-    /// Its place in a run, if it is part of one.
-    pub run: Option<RunPart>,
-}
-
-/// A block's part in a *run*: blocks of one piece that came over one connection in order, from the first byte of the
-/// piece on. A run is hashed as it comes, while each block is in the processor's cache.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RunPart {
-    /// Which of the runs of its connection.
-    pub number: u64,
-    /// With the last block of the piece: the SHA-1 of the whole run, which is that of the piece.
-    pub digest: Option<[u8; 20]>,
+    /// A block, `data.len()` bytes from byte `begin` of a piece. The numbers are as the peer sent them.
+    Block {
+        /// Number of the piece, unchecked.
+        piece: u32,
+        /// First byte within the piece, unchecked.
+        begin: u32,
+        /// The payload, at most [`crate::geometry::BLOCK_LENGTH`] bytes.
+        data: BlockBuf,
+    },
 }
 
 /// Why a connection ended.
@@ -125,6 +109,13 @@ pub struct PeerCounters {
     pub haves_pending: AtomicBool,
     /// The connection is being closed: threads that wait for rate tokens give up.
     pub closing: AtomicBool,
+}
+
+impl PeerCounters {
+    /// Bytes of blocks sent.
+    pub fn sent_payload(&self) -> u64 {
+        self.payload_sent.load(Ordering::Relaxed)
+    }
 }
 
 /// The pieces that this client completed, in the order in which it did. Each writer keeps its own place in

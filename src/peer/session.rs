@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
+use std::sync::Arc;
 
 use sha1::{Digest, Sha1};
 
@@ -79,7 +80,7 @@ pub enum Said {
     /// no longer counts.
     HasSet {
         /// What it had told before.
-        before: Bitfield,
+        before: Arc<Bitfield>,
     },
     /// It asks for a block, which lies inside its piece.
     Request(Block),
@@ -115,8 +116,8 @@ pub struct Session {
     pub peer_choking: bool,
     /// It wants what we have.
     pub peer_interested: bool,
-    /// Its pieces, as far as it told.
-    pub has: Bitfield,
+    /// Its pieces, as far as it told. Whoever shows them shares them: a copy is made when they change meanwhile.
+    pub has: Arc<Bitfield>,
     /// Pieces that we may ask for while it chokes us (BEP 6).
     pub allowed_fast: Vec<PieceIndex>,
     /// Pieces that it may ask for while we choke it (BEP 6).
@@ -142,7 +143,7 @@ impl Session {
             am_interested: false,
             peer_choking: true,
             peer_interested: false,
-            has: Bitfield::empty(geometry.piece_count()),
+            has: Arc::new(Bitfield::empty(geometry.piece_count())),
             allowed_fast: Vec::new(),
             granted_fast: Vec::new(),
             request_queue: ASSUMED_REQUEST_QUEUE,
@@ -234,7 +235,7 @@ impl Session {
             Message::NotInterested => Ok(self.set_interested(false)),
             Message::Have(index) => {
                 let piece = self.piece(*index)?;
-                Ok(if self.has.insert(piece) {
+                Ok(if Arc::make_mut(&mut self.has).insert(piece) {
                     Said::Has(piece)
                 } else {
                     Said::Nothing
@@ -291,7 +292,7 @@ impl Session {
     /// BEP 3 and BEP 6 want this as the very first message, but extension handshakes come before it, and aria2
     /// sends another bitfield later in place of many `have`s: what was said last counts.
     fn set_all(&mut self, has: Bitfield) -> Said {
-        let before = std::mem::replace(&mut self.has, has);
+        let before = std::mem::replace(&mut self.has, Arc::new(has));
         if self.has.count() > ALLOWED_FAST_FOR {
             self.granted_fast.clear();
         }
@@ -477,12 +478,12 @@ mod tests {
     fn what_was_said_last_of_the_pieces_counts() {
         let mut session = session();
         let set = |bytes: [u8; 2]| Message::Bitfield(bytes.into());
-        let pieces = |bytes: [u8; 2]| Bitfield::from_bytes(&bytes, 10).unwrap();
+        let pieces = |bytes: [u8; 2]| Arc::new(Bitfield::from_bytes(&bytes, 10).unwrap());
         let first = session.on_message(&set([0b1000_0000, 0]));
         assert_eq!(
             first,
             Ok(Said::HasSet {
-                before: Bitfield::empty(10)
+                before: Arc::new(Bitfield::empty(10))
             })
         );
         assert_eq!(

@@ -14,13 +14,19 @@ use crate::bitfield::Bitfield;
 use crate::engine::api::Priority;
 use crate::geometry::PieceIndex;
 
+use super::division::Division;
+
 /// The place of a piece that is no candidate.
 const NOWHERE: u32 = u32::MAX;
+
+/// Of so many pieces of the rarest, for a seed to send, the one is taken that is the most ours: enough to find one of our own share
+/// if there is any, with as many others as seeds are likely to serve.
+const MOST_RANKED: usize = 128;
 
 /// Which of the candidates that a peer has comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// The one that the fewest peers have, at random among equals.
+    /// The one that the fewest peers have, at random among equals, but those first that are left to us.
     RarestFirst,
     /// Any.
     Random,
@@ -132,7 +138,13 @@ impl Candidates {
     ///
     /// Common peers have a candidate near the front of the list. One that has none costs a pass over two
     /// bitfields, and only one whose candidates are all common costs a walk along the list.
-    pub(super) fn best(&mut self, has: &Bitfield, rule: Rule, rng: &mut fastrand::Rng) -> Option<PieceIndex> {
+    pub(super) fn best(
+        &mut self,
+        has: &Bitfield,
+        rule: Rule,
+        division: &Division,
+        rng: &mut fastrand::Rng,
+    ) -> Option<PieceIndex> {
         if !self.excluded.lacks_some_of(has) {
             return None;
         }
@@ -140,6 +152,7 @@ impl Candidates {
         self.classes.iter_mut().find_map(|class| match rule {
             Rule::InOrder => class.lowest(has, place),
             Rule::Random => any_of(&class.order, has, rng),
+            Rule::RarestFirst if has.is_full() => class.ours(division, rng),
             Rule::RarestFirst => class.rarest(has, rng),
         })
     }
@@ -188,6 +201,24 @@ impl Class {
             start = end as usize;
             any_of(partition, has, rng)
         })
+    }
+
+    /// One of the rarest pieces, for a seed to send: of a number of them, the one that is the most ours.
+    fn ours(&self, division: &Division, rng: &mut fastrand::Rng) -> Option<PieceIndex> {
+        let end = self.ends.iter().find(|end| **end > 0)?;
+        let rarest = &self.order[..*end as usize];
+        let (before, after) = rarest.split_at(rng.usize(..rarest.len()));
+        let mut best = None;
+        for &piece in after.iter().chain(before).take(MOST_RANKED) {
+            let rank = division.rank(piece);
+            if rank == 0 {
+                return Some(piece);
+            }
+            if best.is_none_or(|(least, _)| rank < least) {
+                best = Some((rank, piece));
+            }
+        }
+        best.map(|(_, piece)| piece)
     }
 
     fn lowest(&mut self, has: &Bitfield, place: &[u32]) -> Option<PieceIndex> {

@@ -19,6 +19,7 @@
 
 mod candidates;
 mod choice;
+mod division;
 mod endgame;
 mod open;
 #[cfg(test)]
@@ -29,9 +30,11 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use crate::bitfield::Bitfield;
 use crate::engine::api::Priority;
 use crate::geometry::{Block, Geometry, PieceIndex};
+use crate::id::PeerId;
 use crate::peer::link::PeerKey;
 
 use candidates::Candidates;
+use division::Division;
 pub use endgame::Pace;
 use open::{NotTaken, OpenPiece};
 
@@ -93,6 +96,7 @@ pub struct Picker {
     counts: Vec<u32>,
     seeds: u32,
     candidates: Candidates,
+    division: Division,
     open: BTreeMap<PieceIndex, OpenPiece>,
     /// The oldest request first.
     asked: HashMap<PeerKey, VecDeque<Block>>,
@@ -127,6 +131,7 @@ impl Picker {
             counts: vec![0; count as usize],
             seeds: 0,
             candidates: Candidates::new(count),
+            division: Division::default(),
             open: BTreeMap::new(),
             asked: HashMap::new(),
             paces: HashMap::new(),
@@ -188,9 +193,18 @@ impl Picker {
         }
     }
 
-    /// A peer got one more piece.
-    pub fn peer_got(&mut self, piece: PieceIndex) {
+    /// A peer got one more piece. What only seeds had it has from one.
+    pub fn peer_got(&mut self, piece: PieceIndex, peer: PeerId) {
+        let is_first = self.counts.get(piece.get()) == Some(&0) && self.seeds > 0;
+        if is_first && self.states[piece.get()] != State::Verified {
+            self.division.fetched_first(peer);
+        }
         self.count_up(piece);
+    }
+
+    /// Sets our own peer id, by which others know which pieces we would rather leave to them.
+    pub fn set_own_id(&mut self, own: PeerId) {
+        self.division.set_own_id(own);
     }
 
     /// Whether a peer that has these pieces has one that we want and lack.
@@ -201,6 +215,17 @@ impl Picker {
     /// How many connected peers have the piece.
     pub fn availability(&self, piece: PieceIndex) -> u32 {
         self.counts.get(piece.get()).map_or(0, |count| count + self.seeds)
+    }
+
+    /// How many connected peers have each piece, 255 for as many or more.
+    pub fn availabilities(&self) -> Box<[u8]> {
+        let of = |count: &u32| u8::try_from(count + self.seeds).unwrap_or(u8::MAX);
+        self.counts.iter().map(of).collect()
+    }
+
+    /// Whether no connected peer has the piece but such as came as seeds.
+    pub fn is_unshared(&self, piece: PieceIndex) -> bool {
+        self.counts.get(piece.get()) == Some(&0)
     }
 
     fn count_up(&mut self, piece: PieceIndex) {

@@ -10,6 +10,7 @@ use crate::geometry::BLOCK_LENGTH;
 const ONE: PeerKey = PeerKey(1);
 const TWO: PeerKey = PeerKey(2);
 const THREE: PeerKey = PeerKey(3);
+const SOMEBODY: PeerId = PeerId::new([7; 20]);
 
 fn picker(pieces: u32, blocks: u32) -> Picker {
     let length = blocks * BLOCK_LENGTH;
@@ -104,10 +105,11 @@ fn the_rarest_comes_first_and_priority_before_rarity() {
 fn equals_and_the_first_pieces_are_taken_at_random() {
     let first_of = |seed, warm: bool| {
         let mut picker = if warm { warm_picker(64, 1) } else { picker(64, 1) };
-        let all = Bitfield::full(64);
+        // Not a seed: of those the rarest is taken from the start.
+        let all = set(&(0..63).collect::<Vec<_>>(), 64);
         // Piece 60 is the rarest, which only a warm picker heeds.
-        (0..60).for_each(|piece| picker.peer_got(PieceIndex(piece)));
-        (61..64).for_each(|piece| picker.peer_got(PieceIndex(piece)));
+        (0..60).for_each(|piece| picker.peer_got(PieceIndex(piece), SOMEBODY));
+        (61..64).for_each(|piece| picker.peer_got(PieceIndex(piece), SOMEBODY));
         let mut out = Vec::new();
         let mut rng = fastrand::Rng::with_seed(seed);
         picker.pick(ONE, &all, None, 2, &mut |_| true, &mut rng, &mut out);
@@ -205,7 +207,7 @@ fn while_choked_only_the_allowed_fast_set() {
     let mut picker = warm_picker(9, 2);
     let has = set(&[5, 6, 7], 9);
     picker.peer_joined(&has);
-    picker.peer_got(PieceIndex(5));
+    picker.peer_got(PieceIndex(5), SOMEBODY);
     let allowed = [5, 6, 8, 900].map(PieceIndex);
     let blocks = pick_with(&mut picker, ONE, &has, Some(&allowed), 20, &mut |_| true);
     assert_eq!(pieces_of(&blocks), [6, 5]);
@@ -391,7 +393,7 @@ fn blocks_that_make_no_sense_are_unrequested() {
         assert_eq!(picker.received(ONE, block), Received::Unrequested, "{block}");
         assert!(!picker.release(ONE, block));
     }
-    picker.peer_got(PieceIndex(7));
+    picker.peer_got(PieceIndex(7), SOMEBODY);
     picker.verified(PieceIndex(7));
     picker.failed(PieceIndex(7));
     assert_eq!(
@@ -451,7 +453,7 @@ fn copies_are_counted_with_seeds() {
     picker.peer_joined(&set(&[0, 1, 2], 4));
     let counts = |picker: &Picker| [0, 3].map(|piece| picker.availability(PieceIndex(piece)));
     assert_eq!(counts(&picker), [2, 1]);
-    picker.peer_got(PieceIndex(3));
+    picker.peer_got(PieceIndex(3), SOMEBODY);
     assert_eq!(counts(&picker), [2, 2]);
     picker.peer_left(&Bitfield::full(4));
     picker.peer_left(&Bitfield::full(4));
@@ -474,9 +476,46 @@ fn a_seed_is_asked_for_what_only_seeds_have_before_it_helps_with_the_rest() {
     picker.peer_joined(&one_piece);
     assert_eq!(pieces_of(&pick(&mut picker, TWO, &one_piece, 3)), [4]);
     assert_eq!(pieces_of(&pick(&mut picker, ONE, &everything, 3)), [5]);
-    picker.peer_got(PieceIndex(5));
+    picker.peer_got(PieceIndex(5), SOMEBODY);
     let rest = pick(&mut picker, ONE, &everything, 10);
     assert_eq!(pieces_of(&rest), [4, 5], "nothing is left that can wait");
+}
+
+/// Ten leechers that know of each other divide what only the seed has.
+#[test]
+fn leechers_that_a_seed_serves_ask_it_for_different_pieces() {
+    const LEECHERS: u8 = 10;
+    let id = |number: u8| PeerId::new([number; 20]);
+    let seed = Bitfield::full(1_000);
+    let mut asked = Vec::new();
+    for own in 0..LEECHERS {
+        let mut picker = warm_picker(1_000, 1);
+        picker.set_own_id(id(own));
+        picker.peer_joined(&seed);
+        // Each of the others has told of a piece that only the seed had.
+        for other in (0..LEECHERS).filter(|other| *other != own) {
+            picker.peer_got(PieceIndex(4 + u32::from(other)), id(other));
+        }
+        let mut rng = fastrand::Rng::with_seed(u64::from(own));
+        let mut out = Vec::new();
+        picker.pick(ONE, &seed, None, 40, &mut |_| true, &mut rng, &mut out);
+        assert_eq!(out.len(), 40);
+        asked.extend(out.into_iter().map(|block| block.piece));
+    }
+    asked.sort_unstable();
+    asked.dedup();
+    // Each looks at a part of the pieces only, in which there may be none of its own.
+    assert!(asked.len() >= 396, "{} of 400 are different", asked.len());
+}
+
+/// Nothing is left to others that would otherwise not be asked for.
+#[test]
+fn who_has_nothing_of_its_own_left_takes_what_is_for_others() {
+    let mut picker = warm_picker(40, 1);
+    let seed = Bitfield::full(40);
+    picker.peer_joined(&seed);
+    picker.peer_got(PieceIndex(4), SOMEBODY);
+    assert_eq!(pick(&mut picker, ONE, &seed, 100).len(), 36);
 }
 
 #[test]

@@ -171,6 +171,16 @@ impl Board {
         }
     }
 
+    /// Who keeps copies for this node, by its own last word.
+    pub fn copies_of(&self, owner: RingId) -> Vec<Contact> {
+        let owner = self.posted.get(&owner);
+        let copies = owner.into_iter().flat_map(|owner| &owner.bulletin.copies);
+        copies
+            .filter_map(|copy| self.posted.get(&copy.id))
+            .map(|posted| posted.bulletin.contact)
+            .collect()
+    }
+
     /// The ring as it is known here. Links are for the caller to add.
     pub fn picture(&self, now: Instant, view: &View) -> Picture {
         let health: Vec<Health> = self
@@ -251,6 +261,8 @@ fn node_picture(now: Instant, posted: &Posted, health: Health, wanted: usize) ->
         links: counters.links,
         members: counters.members,
         fingers: counters.fingers,
+        fingers_to: bulletin.fingers.iter().map(RingId::to_string).collect(),
+        pages: bulletin.pages,
         held_for_dead: counters.held_for_dead,
         copies_left_out: counters.copies_left_out,
         repairs: counters.repairs,

@@ -11,10 +11,14 @@
 //! arc        1 + 40                     counters          6 of 8 bytes
 //! copies     1 + 21 each                uptime            8
 //! mending    1 + 20 each                version           1 + its length
+//!                                       fingers           1 + 20 each, or nothing
+//!                                       pages             1 + an address, or nothing
 //! ```
 //!
-//! What a later version appends is skipped here, and passed on as it came.
+//! What a later version appends is skipped here, and passed on as it came. The first version ended before the fingers, the second
+//! before the pages.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::codec::{DecodeError, Reader, Writer};
@@ -26,6 +30,8 @@ use crate::tracker::server::seam::Totals;
 
 /// Most copies that a bulletin names, of either kind. A node has two.
 const MAX_COPIES: usize = 16;
+/// Most fingers that a bulletin names: in a ring of a thousand nodes one has about eight.
+const MAX_FINGERS: usize = 16;
 /// Longest name of a version.
 const MAX_VERSION: usize = 32;
 /// Longest bulletin, whatever later versions append.
@@ -92,6 +98,10 @@ pub struct Bulletin {
     pub uptime: Duration,
     /// Version of its program: printable ASCII.
     pub version: String,
+    /// The nodes that its fingers lead to, each once.
+    pub fingers: Vec<RingId>,
+    /// Where it answers over HTTP, if others can reach that.
+    pub pages: Option<SocketAddr>,
 }
 
 impl Bulletin {
@@ -114,6 +124,8 @@ impl Bulletin {
             counters: NodeCounters::default(),
             uptime: Duration::ZERO,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            fingers: Vec::new(),
+            pages: None,
         }
     }
 
@@ -170,6 +182,13 @@ impl Bulletin {
         let version = &self.version.as_bytes()[..self.version.len().min(MAX_VERSION)];
         out.u8(version.len() as u8);
         out.bytes(version);
+        let fingers = &self.fingers[..self.fingers.len().min(MAX_FINGERS)];
+        out.u8(fingers.len() as u8);
+        fingers.iter().for_each(|id| out.ring_id(*id));
+        out.u8(self.pages.is_some().into());
+        if let Some(pages) = self.pages {
+            out.addr(pages);
+        }
     }
 
     /// Reads what [`Self::encode`] wrote. What stands behind it is of a later version.
@@ -195,13 +214,13 @@ impl Bulletin {
             1 => Some(Interval::new(bytes.ring_id()?, bytes.ring_id()?)),
             other => return Err(bad("flag", other.into())),
         };
-        let copies = list(bytes, |bytes| {
+        let copies = list(bytes, MAX_COPIES, |bytes| {
             Ok(CopyState {
                 id: bytes.ring_id()?,
                 complete: bytes.u8()? != 0,
             })
         })?;
-        let mending = list(bytes, Reader::ring_id)?;
+        let mending = list(bytes, MAX_COPIES, Reader::ring_id)?;
         let totals = |bytes: &mut Reader<'_>| {
             Ok(Totals {
                 swarms: bytes.u64()?,
@@ -233,6 +252,14 @@ impl Bulletin {
             },
             uptime: Duration::from_secs(bytes.u64()?),
             version: version(bytes)?,
+            fingers: match bytes.is_empty() {
+                true => Vec::new(),
+                false => list(bytes, MAX_FINGERS, Reader::ring_id)?,
+            },
+            pages: match bytes.is_empty() || bytes.u8()? == 0 {
+                true => None,
+                false => Some(bytes.addr()?),
+            },
         })
     }
 }
@@ -243,11 +270,12 @@ fn bad(field: &'static str, value: u64) -> DecodeError {
 
 fn list<'a, T>(
     bytes: &mut Reader<'a>,
+    most: usize,
     mut read: impl FnMut(&mut Reader<'a>) -> Result<T, DecodeError>,
 ) -> Result<Vec<T>, DecodeError> {
     let len = bytes.u8()?;
-    if usize::from(len) > MAX_COPIES {
-        return Err(bad("number of copies", len.into()));
+    if usize::from(len) > most {
+        return Err(bad("number of nodes", len.into()));
     }
     (0..len).map(|_| read(bytes)).collect()
 }
@@ -313,6 +341,8 @@ pub(crate) mod tests {
                 repairs: 13,
             },
             uptime: Duration::from_secs(14),
+            fingers: vec![id(90), id(160)],
+            pages: Some(([192, 0, 2, 7], 6969).into()),
             ..Bulletin::outside(contact(3, 77))
         }
     }
@@ -336,13 +366,30 @@ pub(crate) mod tests {
     #[test]
     fn short_and_odd_bulletins_are_refused() {
         let whole = bytes_of(&bulletin());
-        for end in 0..whole.len() {
+        let second_version = whole.len() - (1 + 1 + 4 + 2);
+        let first_version = second_version - (1 + 2 * 20);
+        let ends = (0..whole.len()).filter(|&end| end != first_version && end != second_version);
+        for end in ends {
             assert_eq!(
                 Bulletin::decode(&whole[..end]),
                 Err(DecodeError::Truncated),
                 "{end}"
             );
         }
+        let mut old = Bulletin {
+            pages: None,
+            ..bulletin()
+        };
+        assert_eq!(Bulletin::decode(&whole[..second_version]).as_ref(), Ok(&old));
+        old.fingers.clear();
+        assert_eq!(Bulletin::decode(&whole[..first_version]), Ok(old));
+        let mut many = whole[..first_version].to_vec();
+        many.push(17);
+        many.resize(many.len() + 17 * 20, 1);
+        assert!(matches!(
+            Bulletin::decode(&many),
+            Err(DecodeError::BadValue { .. })
+        ));
         let refused = |change: &dyn Fn(&mut Bulletin)| {
             let mut odd = bulletin();
             change(&mut odd);

@@ -1,7 +1,10 @@
 //! The whole ring as one node can show it: plain data, and the shape of `/ring`. Layer 1.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
+use super::contact::Contact;
 use super::interval::{Interval, clockwise};
 use crate::id::RingId;
 use crate::tracker::server::seam::Totals;
@@ -127,8 +130,14 @@ pub struct NodePicture {
     pub links: u64,
     /// Nodes that it remembers.
     pub members: u64,
-    /// Its shortcuts across the circle.
+    /// How many shortcuts across the circle it has.
     pub fingers: u64,
+    /// The nodes that these lead to. Nodes of the first version do not say.
+    #[serde(default)]
+    pub fingers_to: Vec<String>,
+    /// Where it answers over HTTP, if others can reach that. Nodes of the first versions do not say.
+    #[serde(default)]
+    pub pages: Option<SocketAddr>,
     /// How often it has held a node for dead.
     pub held_for_dead: u64,
     /// How often it has left out a copy that was silent.
@@ -152,6 +161,40 @@ pub struct LinkPicture {
     pub bytes_out: u64,
     /// Bytes received.
     pub bytes_in: u64,
+}
+
+/// A node on a way through the ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waypoint {
+    /// The node.
+    pub id: String,
+    /// Where other nodes reach it.
+    pub address: String,
+}
+
+impl From<Contact> for Waypoint {
+    fn from(contact: Contact) -> Self {
+        Self {
+            id: contact.id.to_string(),
+            address: contact.addr.to_string(),
+        }
+    }
+}
+
+/// Where a torrent lives, and how one node found that out just now: the shape of `/lookup`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// The torrent, in hexadecimal digits: a point of the circle.
+    pub info_hash: String,
+    /// Where on the circle that is: 0 up to 1.
+    pub place: f64,
+    /// The node that looked, then those that it asked, in turn. The last one knew; those that did not answer are left
+    /// out.
+    pub path: Vec<Waypoint>,
+    /// Who has the say over the torrent.
+    pub owner: Waypoint,
+    /// Who keeps copies of it.
+    pub copies: Vec<Waypoint>,
 }
 
 /// The ring, as one node knows it.

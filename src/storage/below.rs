@@ -6,6 +6,7 @@
 //! before 5.6 (and sandboxes that hide the call) get a walk, component by component, that follows no link at
 //! all.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
@@ -17,6 +18,9 @@ use rustix::io::Errno;
 
 /// How often a lookup is tried again when the tree changed under it.
 const RESOLVE_ATTEMPTS: usize = 64;
+
+/// For folders that are synced.
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
 /// What a file is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,13 +145,23 @@ impl Folder {
         }
     }
 
-    /// Makes the existence of a name survive a power cut: syncs every folder on its way.
-    pub(super) fn sync_parents(&self, name: &Path) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        for folder in std::iter::once(Path::new(".")).chain(parents(name)) {
-            rustix::fs::fsync(self.resolve(folder, flags, Mode::empty())?)?;
+    /// Makes the existence of these names survive a power cut: syncs every folder on their ways, each once.
+    pub(super) fn sync_parents<'a>(&self, names: impl Iterator<Item = &'a Path>) -> io::Result<()> {
+        let folders: BTreeSet<&Path> = names.flat_map(parents).chain([Path::new(".")]).collect();
+        for folder in folders {
+            rustix::fs::fsync(self.resolve(folder, FOLDER, Mode::empty())?)?;
         }
         Ok(())
+    }
+
+    /// Makes all that was written to this file system survive a power cut, whoever wrote it.
+    pub(super) fn sync_file_system(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(self.open_itself()?)?)
+    }
+
+    /// The folder itself, for what is done with an open one.
+    pub(super) fn open_itself(&self) -> io::Result<File> {
+        Ok(File::from(self.resolve(Path::new("."), FOLDER, Mode::empty())?))
     }
 
     /// The folder that holds a name, and the name's last component.

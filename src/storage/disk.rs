@@ -1,28 +1,28 @@
-//! The disk threads: hashing, writing and checking of pieces. Layer 3, one pool per client.
+//! The disk threads. Layer 3, one pool per client. What each does with a job is in `worker`.
 //!
-//! Jobs wait in three unbounded queues; what is in them is bounded by the memory credits of their blocks, and
-//! submitting never blocks. Writes go before checks, so that a recheck of one torrent does not hold up the
-//! download of another and buffers come back soon. Moving and removing files may take long: one thread of
-//! its own does that and nothing else.
+//! Each disk has a lane of its own (`lane`), so that one that stands still holds up nobody who uses another. Jobs
+//! wait in unbounded queues; what is in them is bounded by the memory credits of their blocks, and submitting never
+//! blocks. Writes go before checks, so that a recheck of one torrent does not hold up the download of another and
+//! buffers come back soon; what was written is synced a little behind (`pace`). Moving and removing files may take
+//! long: one thread does nothing but move, and another nothing but remove and bring back. So does the one for the
+//! journals, for no write to a journal may hold up pieces.
 
-use std::collections::HashSet;
-use std::io::{self, IoSlice};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, select_biased, unbounded};
-use sha1::{Digest, Sha1};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use super::task::{BlockDigest, DiskResult, DiskTask};
+use super::lane::Lane;
+use super::task::{DiskResult, DiskTask};
+use super::worker::Worker;
 use super::{Storage, StorageError};
-use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
-use crate::id::sha1_of;
-use crate::memory::BlockBuf;
+use crate::geometry::PieceIndex;
 
-/// How much is read at a time when a piece is checked: whole blocks, little enough to stay in the cache
-/// between reading and hashing.
-const CHECK_SLICE: usize = 16 * BLOCK_LENGTH as usize;
+/// Disks beyond these share the threads of the first.
+const MOST_LANES: usize = 8;
 
 /// Work for the disk threads.
 #[derive(Debug)]
@@ -38,63 +38,77 @@ pub struct DiskJob {
 /// The disk threads. Dropping the pool finishes all writes, gives up checks and moves, and joins the threads.
 #[derive(Debug)]
 pub struct DiskPool {
-    /// `None` only while the pool is being dropped.
-    queues: Option<Queues<Sender<DiskJob>>>,
+    /// Guards the list; no lane waits for anything under it. There is always a first one, but while the pool is dropped.
+    lanes: Mutex<Vec<Lane>>,
+    threads_a_lane: usize,
+    /// `None` only while the pool is being dropped, like `removals` and `notes`.
+    moves: Option<Sender<DiskJob>>,
+    /// The other end of `moves`, for those that are given up while they wait.
+    waiting_moves: Receiver<DiskJob>,
+    removals: Option<Sender<DiskJob>>,
+    notes: Option<Sender<Note>>,
     threads: Vec<JoinHandle<()>>,
     closing: Arc<AtomicBool>,
     no_copies: Arc<AtomicBool>,
 }
 
-#[derive(Debug, Clone)]
-struct Queues<Q> {
-    writes: Q,
-    checks: Q,
-    moves: Q,
-}
+/// A piece for the journal of its torrent.
+pub(super) type Note = (Arc<Storage>, PieceIndex);
 
 impl DiskPool {
-    /// Starts `threads` (at least one) threads for pieces, and one for moves.
+    /// Starts `threads` (at least one) threads for pieces on the first disk, which each further one gets as well when
+    /// it is first used, and those for syncs, moves, removals and journals.
     ///
     /// # Errors
     /// The system has no room for another thread.
     pub fn spawn(threads: usize) -> io::Result<Self> {
-        let (writes_tx, writes_rx) = unbounded();
-        let (checks_tx, checks_rx) = unbounded();
-        let (moves_tx, moves_rx) = unbounded();
+        let (moves, waiting_moves) = unbounded();
+        let (removals, removals_rx) = unbounded();
+        let (notes, notes_rx) = unbounded();
         let mut pool = Self {
-            queues: Some(Queues {
-                writes: writes_tx,
-                checks: checks_tx,
-                moves: moves_tx,
-            }),
+            lanes: Mutex::default(),
+            threads_a_lane: threads.max(1),
+            moves: Some(moves),
+            waiting_moves: waiting_moves.clone(),
+            removals: Some(removals),
+            notes: Some(notes.clone()),
             threads: Vec::new(),
             closing: Arc::default(),
             no_copies: Arc::default(),
         };
-        for number in 0..threads.max(1) {
-            let (writes, checks) = (writes_rx.clone(), checks_rx.clone());
-            pool.start(format!("disk-{number}"), move |worker| {
-                worker.run(&writes, &checks);
-            })?;
+        pool.start("disk-journal", move || note_all(&notes_rx))?;
+        for (name, jobs) in [("disk-move", waiting_moves), ("disk-remove", removals_rx)] {
+            let mut worker = pool.worker(&notes);
+            pool.start(name, move || jobs.iter().for_each(|job| worker.serve(job, None)))?;
         }
-        pool.start("disk-move".into(), move |worker| worker.run_moves(&moves_rx))?;
+        let first = pool.new_lane(0, 0, &notes)?;
+        pool.lanes().push(first);
         Ok(pool)
     }
 
     /// Queues a job. Never blocks. Jobs of one torrent may overtake each other: wait for a result before
     /// submitting what depends on it.
     pub fn submit(&self, job: DiskJob) {
-        let Some(queues) = &self.queues else { return };
         let queue = match job.task {
-            DiskTask::WritePiece { .. }
-            | DiskTask::Spill { .. }
-            | DiskTask::Prepare { .. }
-            | DiskTask::Sync => &queues.writes,
-            DiskTask::CheckPiece { .. } => &queues.checks,
-            DiskTask::Move { .. } | DiskTask::Remove { .. } => &queues.moves,
+            DiskTask::Move { .. } => {
+                job.storage.give_move_up(false);
+                &self.moves
+            }
+            DiskTask::Remove { .. } | DiskTask::Restore { .. } => &self.removals,
+            _ => return self.submit_to_lane(job),
         };
         // The threads live as long as the senders: this cannot fail.
-        let _ = queue.send(job);
+        let _ = queue.as_ref().map(|queue| queue.send(job));
+    }
+
+    fn submit_to_lane(&self, job: DiskJob) {
+        let device = job.storage.device();
+        let mut lanes = self.lanes();
+        let place = lanes.iter().position(|lane| lane.is_for(device));
+        let place = place.unwrap_or_else(|| self.open_lane(&mut lanes, device));
+        if let Some(lane) = lanes.get(place) {
+            lane.submit(job);
+        }
     }
 
     /// Ends the move that is under way, and all later ones, unless they need no copy: each is answered with
@@ -103,18 +117,66 @@ impl DiskPool {
         self.no_copies.store(true, Ordering::Relaxed);
     }
 
-    fn start(&mut self, name: String, run: impl FnOnce(Worker) + Send + 'static) -> io::Result<()> {
-        let worker = Worker {
-            slice: Vec::new(),
+    /// Ends the move of these files, unless it needs no copy: it is answered with [`StorageError::Interrupted`], at once
+    /// if it waits for another one, which may take hours.
+    pub fn interrupt_move(&self, storage: &Arc<Storage>) {
+        storage.give_move_up(true);
+        let waiting: Vec<DiskJob> = self.waiting_moves.try_iter().collect();
+        for job in waiting {
+            match job.task {
+                DiskTask::Move { to: path } if Arc::ptr_eq(&job.storage, storage) => {
+                    let error = StorageError::Interrupted { path };
+                    let _ = job.reply.send(DiskResult::Failed { piece: None, error });
+                }
+                _ => drop(self.moves.as_ref().map(|moves| moves.send(job))),
+            }
+        }
+    }
+
+    /// Gives another disk threads of its own; says which lane is its now.
+    fn open_lane(&self, lanes: &mut Vec<Lane>, device: u64) -> usize {
+        let number = lanes.len();
+        let Some(notes) = self.notes.as_ref().filter(|_| number < MOST_LANES) else {
+            return 0;
+        };
+        match self.new_lane(number, device, notes) {
+            Ok(lane) => {
+                lanes.push(lane);
+                number
+            }
+            Err(error) => {
+                log::warn!(
+                    "there are no threads for another disk, which must wait for the first one: {error}"
+                );
+                0
+            }
+        }
+    }
+
+    fn new_lane(&self, number: usize, device: u64, notes: &Sender<Note>) -> io::Result<Lane> {
+        let workers = (0..self.threads_a_lane).map(|_| self.worker(notes));
+        Lane::spawn(number, device, workers.collect())
+    }
+
+    fn worker(&self, notes: &Sender<Note>) -> Worker {
+        Worker {
+            buffers: Vec::new(),
             zeroes: None,
+            notes: notes.clone(),
             closing: Arc::clone(&self.closing),
             no_copies: Arc::clone(&self.no_copies),
-        };
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || run(worker))?;
-        self.threads.push(thread);
+        }
+    }
+
+    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        self.threads
+            .push(Builder::new().name(name.to_owned()).spawn(run)?);
         Ok(())
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Vec<Lane>> {
+        // A list of lanes is whole at any moment.
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,7 +184,12 @@ impl Drop for DiskPool {
     fn drop(&mut self) {
         self.closing.store(true, Ordering::Relaxed);
         self.interrupt_moves();
-        self.queues = None;
+        let lanes = std::mem::take(&mut *self.lanes());
+        drop(lanes);
+        // Not before: the other threads have notes until they end.
+        self.moves = None;
+        self.removals = None;
+        self.notes = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 log::error!("a disk thread has panicked");
@@ -131,233 +198,18 @@ impl Drop for DiskPool {
     }
 }
 
-/// What one disk thread owns.
-struct Worker {
-    /// For reading back, allocated by the first check.
-    slice: Vec<u8>,
-    /// A length and the hash of as many zeroes: what a piece that was never written reads as.
-    zeroes: Option<(u32, [u8; 20])>,
-    closing: Arc<AtomicBool>,
-    no_copies: Arc<AtomicBool>,
-}
-
-impl Worker {
-    fn run(mut self, writes: &Receiver<DiskJob>, checks: &Receiver<DiskJob>) {
-        loop {
-            let job = select_biased! {
-                recv(writes) -> job => job,
-                recv(checks) -> job => job,
-            };
-            // Both queues close at the same time: one that is closed leaves the other to be emptied.
-            match job.or_else(|_| writes.recv()).or_else(|_| checks.recv()) {
-                Ok(job) => self.serve(job),
-                Err(_) => return,
-            }
+/// Writes pieces down in the journals of their torrents, those that wait together with one call a journal.
+fn note_all(notes: &Receiver<Note>) {
+    while let Ok(first) = notes.recv() {
+        let mut all: BTreeMap<*const Storage, (Arc<Storage>, Vec<PieceIndex>)> = BTreeMap::new();
+        for (storage, piece) in std::iter::once(first).chain(notes.try_iter()) {
+            let of_storage = all
+                .entry(Arc::as_ptr(&storage))
+                .or_insert_with(|| (storage, Vec::new()));
+            of_storage.1.push(piece);
         }
-    }
-
-    fn run_moves(mut self, moves: &Receiver<DiskJob>) {
-        moves.iter().for_each(|job| self.serve(job));
-    }
-
-    fn serve(&mut self, job: DiskJob) {
-        let DiskJob { storage, task, reply } = job;
-        if let Some(result) = self.perform(&storage, task) {
-            // Nobody waits any more: the torrent was removed.
-            let _ = reply.send(result);
-        }
-    }
-
-    /// Does a task. `None`: it was given up because the client is closing.
-    fn perform(&mut self, storage: &Storage, task: DiskTask) -> Option<DiskResult> {
-        let closing = self.closing.load(Ordering::Relaxed);
-        let outcome = match task {
-            DiskTask::WritePiece {
-                piece,
-                expected,
-                is_right,
-                blocks,
-                digests,
-            } => {
-                let expected = (!is_right).then_some(&expected);
-                return Some(write_piece(storage, piece, expected, &blocks, digests));
-            }
-            DiskTask::Spill { blocks } => return Some(spill(storage, blocks)),
-            DiskTask::CheckPiece { .. } if closing => return None,
-            DiskTask::CheckPiece {
-                piece,
-                expected,
-                digests,
-            } => return Some(self.check_piece(storage, piece, &expected, digests)),
-            DiskTask::Prepare { wanted } => {
-                let wanted: HashSet<_> = wanted.into_iter().collect();
-                let prepared = storage.prepare(|file| wanted.contains(&file));
-                prepared.map(|()| DiskResult::Prepared)
-            }
-            DiskTask::Sync => return Some(sync(storage)),
-            DiskTask::Move { .. } | DiskTask::Remove { .. } if closing => return None,
-            DiskTask::Move { to } => storage.move_to(&to, &self.no_copies).map(|()| DiskResult::Moved),
-            DiskTask::Remove { verified, trash } => {
-                storage.remove(&verified, trash).map(|()| DiskResult::Removed)
-            }
-        };
-        Some(outcome.unwrap_or_else(|error| DiskResult::Failed { piece: None, error }))
-    }
-
-    fn check_piece(
-        &mut self,
-        storage: &Storage,
-        piece: PieceIndex,
-        expected: &[u8; 20],
-        digests: bool,
-    ) -> DiskResult {
-        match self.hash_on_disk(storage, piece, expected, digests) {
-            Ok(Check::Right(digests)) => {
-                storage.completed(piece);
-                DiskResult::Checked { piece, digests }
-            }
-            Ok(Check::Wrong(digests)) => DiskResult::Mismatch { piece, digests },
-            Err(error) if error.is_absent() => DiskResult::Mismatch {
-                piece,
-                digests: Vec::new(),
-            },
-            Err(error) => DiskResult::Failed {
-                piece: Some(piece),
-                error,
-            },
-        }
-    }
-
-    fn hash_on_disk(
-        &mut self,
-        storage: &Storage,
-        piece: PieceIndex,
-        expected: &[u8; 20],
-        digests: bool,
-    ) -> Result<Check, StorageError> {
-        let size = storage.layout().geometry().piece_size(piece);
-        // A fresh sparse file of many GiB is passed over at the speed of `lseek`.
-        if storage.is_hole(piece)? && self.hash_of_zeroes(size) != *expected {
-            return Ok(Check::Wrong(Vec::new()));
-        }
-        let mut hash = Sha1::new();
-        let mut found = Vec::new();
-        self.read_back(storage, piece, |slice| {
-            hash.update(slice);
-            if digests {
-                found.extend(slice.chunks(BLOCK_LENGTH as usize).map(sha1_of));
-            }
-        })?;
-        if hash.finalize()[..] == *expected {
-            return Ok(Check::Right(digests.then_some(found)));
-        }
-        if !digests {
-            // Read again rather than hash every good piece twice.
-            self.read_back(storage, piece, |slice| {
-                found.extend(slice.chunks(BLOCK_LENGTH as usize).map(sha1_of));
-            })?;
-        }
-        Ok(Check::Wrong(found))
-    }
-
-    fn read_back(
-        &mut self,
-        storage: &Storage,
-        piece: PieceIndex,
-        mut each: impl FnMut(&[u8]),
-    ) -> Result<(), StorageError> {
-        self.slice.resize(CHECK_SLICE, 0);
-        let size = storage.layout().geometry().piece_size(piece);
-        for begin in (0..size).step_by(CHECK_SLICE) {
-            let length = (size - begin).min(CHECK_SLICE as u32);
-            let slice = &mut self.slice[..length as usize];
-            storage.read(piece, begin, slice)?;
-            each(slice);
-        }
-        Ok(())
-    }
-
-    fn hash_of_zeroes(&mut self, size: u32) -> [u8; 20] {
-        match self.zeroes {
-            Some((length, hash)) if length == size => hash,
-            _ => {
-                let mut hash = Sha1::new();
-                let block = [0; BLOCK_LENGTH as usize];
-                let mut left = size as usize;
-                while left > 0 {
-                    let part = left.min(block.len());
-                    hash.update(&block[..part]);
-                    left -= part;
-                }
-                let hash = hash.finalize().into();
-                self.zeroes = Some((size, hash));
-                hash
-            }
-        }
-    }
-}
-
-/// What reading a piece back has shown, with the digests of its blocks as far as they are due.
-enum Check {
-    Right(Option<Vec<BlockDigest>>),
-    Wrong(Vec<BlockDigest>),
-}
-
-/// Writes the blocks of a piece; with a hash that they are `expected` to have, only if it is right.
-fn write_piece(
-    storage: &Storage,
-    piece: PieceIndex,
-    expected: Option<&[u8; 20]>,
-    blocks: &[BlockBuf],
-    digests: bool,
-) -> DiskResult {
-    let hash = || {
-        let mut hash = Sha1::new();
-        blocks.iter().for_each(|block| hash.update(&**block));
-        hash.finalize()
-    };
-    let each = || blocks.iter().map(|block| sha1_of(block)).collect();
-    if expected.is_some_and(|expected| hash()[..] != *expected) {
-        return DiskResult::Mismatch {
-            piece,
-            digests: each(),
-        };
-    }
-    let data: Vec<IoSlice<'_>> = blocks.iter().map(|block| IoSlice::new(block)).collect();
-    if let Err(error) = storage.write(piece, 0, &data) {
-        return DiskResult::Failed {
-            piece: Some(piece),
-            error,
-        };
-    }
-    storage.completed(piece);
-    DiskResult::Written {
-        piece,
-        digests: digests.then(each),
-    }
-}
-
-/// Writes blocks where they belong, neighbours with one call.
-fn spill(storage: &Storage, mut spilled: Vec<(Block, BlockBuf)>) -> DiskResult {
-    spilled.sort_by_key(|(block, _)| (block.piece, block.begin));
-    let joined = |one: &(Block, BlockBuf), next: &(Block, BlockBuf)| {
-        one.0.piece == next.0.piece && one.0.begin + one.0.length == next.0.begin
-    };
-    let outcome = spilled.chunk_by(joined).try_for_each(|run| {
-        let data: Vec<IoSlice<'_>> = run.iter().map(|(_, data)| IoSlice::new(data)).collect();
-        storage.write(run[0].0.piece, run[0].0.begin, &data)
-    });
-    let blocks = spilled.into_iter().map(|(block, _)| block).collect();
-    match outcome {
-        Ok(()) => DiskResult::Spilled { blocks },
-        Err(error) => DiskResult::SpillFailed { blocks, error },
-    }
-}
-
-fn sync(storage: &Storage) -> DiskResult {
-    match storage.sync() {
-        Ok(pieces) => DiskResult::Synced { pieces },
-        Err(error) => DiskResult::SyncFailed { error },
+        all.into_values()
+            .for_each(|(storage, pieces)| storage.write_down(&pieces));
     }
 }
 

@@ -20,9 +20,9 @@ pub enum StorageError {
     },
     /// What is still missing would not fit.
     #[error(
-        "not enough space in {}: {} are needed and {} are free, {} too little; free some space, or move the \
+        "not enough space in {}: {} are needed and {} are free, {lacking} too little; free some space, or move the \
          torrent to another folder",
-        .path.display(), Size(*.needed), Size(*.free), Size(.needed.saturating_sub(*.free))
+        .path.display(), Size(*.needed), Size(*.free), lacking = Size(.needed.saturating_sub(*.free))
     )]
     NoSpace {
         /// The download folder.
@@ -55,13 +55,13 @@ pub enum StorageError {
         path: PathBuf,
     },
     /// The file is not there.
-    #[error("{} is missing; put it back or recheck the torrent to fetch it again", .path.display())]
+    #[error("{} is missing; put it back, or check the files again to fetch it", .path.display())]
     Missing {
         /// The file.
         path: PathBuf,
     },
     /// The file ends before the bytes that were asked for.
-    #[error("{} is shorter than it should be; recheck the torrent to fetch the rest again", .path.display())]
+    #[error("{} is shorter than it should be; check the files again to fetch the rest", .path.display())]
     TooShort {
         /// The file.
         path: PathBuf,
@@ -81,13 +81,22 @@ pub enum StorageError {
         /// What stands there.
         path: PathBuf,
     },
+    /// A file is there of which nothing belongs to the torrent, or which is longer than the torrent's.
+    #[error(
+        "{} is in the way: it was there before and does not belong to this torrent, so nothing was written to it; move \
+         it away and start the torrent again, or move the torrent to another folder", .path.display()
+    )]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+    },
     /// Data would be moved over a file that exists.
     #[error("nothing was moved: {} exists already; move it out of the way or choose another folder", .path.display())]
     Exists {
         /// The file that is in the way.
         path: PathBuf,
     },
-    /// The client is closing in the middle of a move; the data stays where it was.
+    /// The client is closing in the middle of a move, or the torrent is to be removed; the data stays where it was.
     #[error("moving to {} was interrupted; the data stays in its old folder", .path.display())]
     Interrupted {
         /// Where it should have gone.
@@ -100,6 +109,20 @@ pub enum StorageError {
         path: PathBuf,
         /// Why.
         source: Arc<trash::Error>,
+    },
+    /// The trash did not give back what it has.
+    #[error("the trash did not give back {}: {source}; what is in the trash can be restored there", .path.display())]
+    Restore {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: Arc<trash::Error>,
+    },
+    /// Somebody has emptied the trash, or restored it already.
+    #[error("{} is not in the trash any more", .path.display())]
+    NotInTrash {
+        /// The file or folder.
+        path: PathBuf,
     },
     /// Bytes that the piece does not have.
     #[error("bytes {begin}+{length} lie outside piece {piece}")]
@@ -132,6 +155,11 @@ impl StorageError {
     /// Whether the bytes are simply not there, as opposed to a disk that fails.
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::TooShort { .. })
+    }
+
+    /// Whether somebody else's file would have to be written over.
+    pub const fn is_in_the_way(&self) -> bool {
+        matches!(self, Self::InTheWay { .. })
     }
 
     /// Sorts an error of the system by what a person can do about it.

@@ -6,9 +6,12 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::fs::Advice;
 
 use super::layout::FileIndex;
 
@@ -44,8 +47,8 @@ struct Slot {
 }
 
 impl FileCache {
-    /// A cache that keeps at most `limit` files open (at least one). Those in use at the moment of a change
-    /// come on top, at most one for each thread.
+    /// A cache that keeps at most `limit` files open (at least one). Those in use at the moment of a change, and one
+    /// that is synced, come on top: at most one for each thread.
     pub fn new(limit: usize) -> Self {
         Self {
             limit: AtomicUsize::new(limit.max(1)),
@@ -85,12 +88,7 @@ impl FileCache {
         if let Some(file) = self.table().find((owner, index), writable) {
             return Ok(file);
         }
-        let opened = Arc::new(OpenFile {
-            file: open()?,
-            writable,
-            #[cfg(test)]
-            faults: Arc::clone(&self.faults),
-        });
+        let opened = Arc::new(self.open_apart(open()?, writable));
         let mut table = self.table();
         if let Some(file) = table.find((owner, index), writable) {
             drop(table);
@@ -102,6 +100,21 @@ impl FileCache {
         drop(table);
         drop(evicted);
         Ok(opened)
+    }
+
+    /// The file, if it is open.
+    pub(super) fn find(&self, owner: Owner, index: FileIndex) -> Option<Arc<OpenFile>> {
+        self.table().find((owner, index), false)
+    }
+
+    /// A file that stays out of the cache and is closed with its handle.
+    pub(super) fn open_apart(&self, file: File, writable: bool) -> OpenFile {
+        OpenFile {
+            file,
+            writable,
+            #[cfg(test)]
+            faults: Arc::clone(&self.faults),
+        }
     }
 
     /// Closes all files of a torrent.
@@ -174,6 +187,13 @@ impl OpenFile {
         self.file.read_exact_at(buffer, offset)
     }
 
+    /// Has the system begin to read these bytes into its cache.
+    pub(super) fn read_ahead(&self, offset: u64, length: u64) {
+        #[cfg(test)]
+        self.faults.on_read_ahead(offset, length);
+        read_ahead(&self.file, offset, length);
+    }
+
     /// Writes all of `data` at byte `offset` with as few calls as the system allows, as a rule one.
     pub(super) fn write_all_at(&self, mut data: &mut [IoSlice<'_>], mut offset: u64) -> io::Result<()> {
         // Empty slices at the front would look like a write of nothing.
@@ -205,4 +225,9 @@ impl OpenFile {
     pub(super) fn file(&self) -> &File {
         &self.file
     }
+}
+
+/// Has the system begin to read these bytes of a file into its cache. A hint: where it takes none, nothing is lost.
+pub(crate) fn read_ahead(file: &File, offset: u64, length: u64) {
+    let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(length), Advice::WillNeed);
 }

@@ -1,9 +1,9 @@
 //! The pieces that were written since the last resume record. Layer 3, one file per torrent.
 //!
 //! A resume record names only pieces that were synced, so after a kill it lacks the latest ones. The journal
-//! names those, without a sync: it is written by the disk thread right after the piece. Nothing in it is
-//! believed. What it names is a *candidate*, hashed again before it counts, so a lost tail costs a download
-//! and a false entry costs a hash.
+//! names those, without a sync: it is written right after the piece, by a thread that does nothing else, since such
+//! a write takes as long as the file system commits (`disk`). Nothing in it is believed. What it names is a
+//! *candidate*, hashed again before it counts, so a lost tail costs a download and a false entry costs a hash.
 //!
 //! Format: entries of 8 bytes, the piece index and its complement, both big-endian. An entry whose halves do
 //! not match, and a tail of less than 8 bytes, are skipped.
@@ -49,13 +49,12 @@ impl Journal {
         })
     }
 
-    /// Adds a piece that was written. Not synced: see the module.
-    pub fn append(&self, piece: PieceIndex) -> io::Result<()> {
+    /// Adds pieces that were written, with one call. Not synced: see the module.
+    pub fn append(&self, pieces: &[PieceIndex]) -> io::Result<()> {
         let mut inner = self.lock();
-        if inner.pieces.insert(piece) {
-            inner.file.write_all(&encode(piece))?;
-        }
-        Ok(())
+        let new = pieces.iter().filter(|piece| inner.pieces.insert(**piece));
+        let entries: Vec<u8> = new.flat_map(|piece| encode(*piece)).collect();
+        inner.file.write_all(&entries)
     }
 
     /// Drops the pieces that a saved resume record covers.
@@ -122,7 +121,7 @@ mod tests {
             std::fs::write(&path, &bytes[..cut]).unwrap();
             let journal = Journal::open(&path).unwrap();
             assert_eq!(journal.pieces().len(), cut / ENTRY_LENGTH, "cut at {cut}");
-            journal.append(PieceIndex(9)).unwrap();
+            journal.append(&[PieceIndex(9)]).unwrap();
             drop(journal);
             assert!(
                 Journal::open(&path).unwrap().pieces().contains(&PieceIndex(9)),

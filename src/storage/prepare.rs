@@ -1,5 +1,6 @@
 //! What happens before a download writes: is there room, are the files there. Layer 3.
 
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -9,6 +10,8 @@ use rustix::io::Errno;
 use super::below::{Access, is_absent};
 use super::layout::{FileIndex, LaidFile};
 use super::{Storage, StorageError};
+use crate::bitfield::Bitfield;
+use crate::sentence::phrase;
 
 /// Unit of `st_blocks`, whatever the file system's own block size is (POSIX `sys/stat.h`).
 const STAT_BLOCK: u64 = 512;
@@ -27,24 +30,34 @@ pub fn free_space(folder: &Path) -> Result<u64, StorageError> {
             }
             (Err(Errno::NOENT | Errno::NOTDIR), Some(parent)) => at = parent,
             (Err(error), _) => {
-                return Err(StorageError::new("find the free space of", folder, error.into()));
+                return Err(StorageError::new(
+                    phrase!("find the free space of"),
+                    folder,
+                    error.into(),
+                ));
             }
         }
     }
 }
 
 impl Storage {
-    /// Makes ready for a download of the files that `wanted` names: checks that what they lack fits on the
-    /// disk, creates the empty ones, and gives the others their size if the torrent preallocates.
+    /// Makes ready for a download of the files that `wanted` names: looks whose those are that exist, of which `verified`
+    /// is right, checks that what they lack fits on the disk, creates the empty ones, and gives the others their size if
+    /// the torrent preallocates. Says whether more files are the torrent's now, for the resume record.
     ///
     /// # Errors
-    /// [`StorageError::NoSpace`] before anything is created.
-    pub fn prepare(&self, wanted: impl Fn(FileIndex) -> bool) -> Result<(), StorageError> {
+    /// [`StorageError::InTheWay`] and [`StorageError::NoSpace`] before anything is created.
+    pub fn prepare(
+        &self,
+        wanted: impl Fn(FileIndex) -> bool,
+        verified: &Bitfield,
+    ) -> Result<bool, StorageError> {
         let wanted: Vec<_> = self
             .layout()
             .numbered()
             .filter(|(index, _)| wanted(*index))
             .collect();
+        let has_claimed = self.claim(&wanted, verified)?;
         let needed = wanted.iter().try_fold(0_u64, |sum, (index, file)| {
             Ok(sum.saturating_add(self.bytes_lacking(*index, file)?))
         })?;
@@ -60,15 +73,21 @@ impl Storage {
                 self.allocate(index, file)?;
             }
         }
-        Ok(())
+        Ok(has_claimed)
     }
 
     /// Bytes of a file that have no place on disk yet.
     fn bytes_lacking(&self, index: FileIndex, file: &LaidFile) -> Result<u64, StorageError> {
+        let blocks = self.found(index, file)?.map_or(0, |found| found.blocks());
+        Ok(file.length.saturating_sub(blocks * STAT_BLOCK))
+    }
+
+    /// Size and kind of what has the name of a file; `None`: nothing has.
+    pub(super) fn found(&self, index: FileIndex, file: &LaidFile) -> Result<Option<Metadata>, StorageError> {
         match self.folder().and_then(|folder| folder.metadata(&file.path)) {
-            Ok(found) => Ok(file.length.saturating_sub(found.blocks() * STAT_BLOCK)),
-            Err(error) if is_absent(&error) => Ok(file.length),
-            Err(error) => Err(self.failure("look at", index, error)),
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(self.failure(phrase!("look at"), index, error)),
         }
     }
 
@@ -81,7 +100,7 @@ impl Storage {
                 log::debug!("{} cannot be preallocated", self.path(index).display());
                 Ok(())
             }
-            Err(error) => Err(self.failure("make room for", index, error.into())),
+            Err(error) => Err(self.failure(phrase!("make room for"), index, error.into())),
         }
     }
 }

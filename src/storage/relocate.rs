@@ -1,16 +1,16 @@
-//! Moving and removing the files of a torrent. Layer 3; both run on the disk thread for moves.
+//! Moving and removing the files of a torrent. Layer 3; each has a disk thread of its own.
 //!
 //! A move within one file system renames. Between two it copies everything, syncs it, lets the move take
 //! effect in one step, and only then deletes the old files: whatever fails on the way, all data is readable in
 //! the folder where it was. A note says how far it is, for the start after a kill (see `move_note`).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError};
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
@@ -19,8 +19,9 @@ use super::below::{Access, Folder};
 use super::move_note::{MoveNote, Noted, Phase};
 use super::prepare::free_space;
 use super::store::Copying;
-use super::{Storage, StorageError};
+use super::{Storage, StorageError, trash_can};
 use crate::bitfield::Bitfield;
+use crate::sentence::phrase;
 use crate::size::Count;
 
 /// How much is copied at a time.
@@ -38,7 +39,7 @@ impl Storage {
         if same_folder(&from, to) {
             return Ok(());
         }
-        let new = Folder::create(to).map_err(|error| StorageError::new("create", to, error))?;
+        let new = Folder::create(to).map_err(|error| StorageError::new(phrase!("create"), to, error))?;
         // Also those that we do not have: a download would go on in a file of somebody else.
         if let Some(name) = self.existing(&new)?.first() {
             return Err(StorageError::Exists { path: new.full(name) });
@@ -48,7 +49,12 @@ impl Storage {
             self.set_root(to);
             return Ok(());
         };
-        let names = self.existing(&old)?;
+        let foreign: HashSet<_> = (self.layout.files().iter().zip(&self.files))
+            .filter(|(_, state)| state.foreign.load(Ordering::Relaxed))
+            .map(|(file, _)| file.path.as_path())
+            .collect();
+        let mut names = self.existing(&old)?;
+        names.retain(|name| !foreign.contains(name));
         self.note(Phase::Renaming, &from, to)?;
         if self.rename_all(&names, &old, &new, to)? {
             log::info!(
@@ -123,9 +129,12 @@ impl Storage {
     fn rename_the_rest(&self, from: &Path, to: &Path) -> Result<bool, StorageError> {
         let missing = |path: &Path| {
             StorageError::new(
-                "find",
+                phrase!("find"),
                 path,
-                io::Error::new(io::ErrorKind::NotFound, "it is not there (is its disk mounted?)"),
+                io::Error::new(
+                    io::ErrorKind::NotFound,
+                    phrase!("it is not there (is its disk mounted?)"),
+                ),
             )
         };
         let old = open_if_there(from)?.ok_or_else(|| missing(from))?;
@@ -141,7 +150,7 @@ impl Storage {
         for name in here.iter().filter(|name| !there.contains(name)) {
             new.make_parents(name)
                 .and_then(|()| old.rename(name, &new))
-                .map_err(|error| StorageError::new("move", &old.full(name), error))?;
+                .map_err(|error| StorageError::new(phrase!("move"), &old.full(name), error))?;
         }
         sync_names(&new, &here);
         old.remove_empty_parents(here.iter().copied());
@@ -152,7 +161,7 @@ impl Storage {
         match &self.move_note {
             Some(note) => note
                 .write(phase, to)
-                .map_err(|error| StorageError::new("note the move of", from, error)),
+                .map_err(|error| StorageError::new(phrase!("note the move of"), from, error)),
             None => Ok(()),
         }
     }
@@ -164,26 +173,27 @@ impl Storage {
         }
     }
 
-    /// Removes the torrent's own files (see [`Storage::is_own`]) and then the folders that are empty.
+    /// Removes the torrent's own files (see [`Storage::is_own`]) and then the folders that are empty. Gives what is in
+    /// the trash now, for `trash_can::restore`.
     ///
     /// # Errors
     /// The first file that could not be removed; the others are tried all the same. With `trash`, nothing is
-    /// ever deleted: what the trash does not take stays.
-    pub fn remove(&self, verified: &Bitfield, trash: bool) -> Result<(), StorageError> {
+    /// ever deleted: if the trash does not take everything, all of it stays.
+    pub fn remove(&self, verified: &Bitfield, trash: bool) -> Result<Vec<PathBuf>, StorageError> {
         let _no_writes = self.moving.write().unwrap_or_else(PoisonError::into_inner);
         let root = self.root();
         let Some(folder) = open_if_there(&root)? else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let names: Vec<&Path> = self
             .own_indices(verified)
             .map(|index| self.layout.files()[index.get()].path.as_path())
             .collect();
-        self.cache.forget(self.owner);
+        self.close_files();
         let result = if trash {
-            trash_all(&folder, &names)
+            trash_can::take(&folder, &names)
         } else {
-            delete_all(&folder, &names)
+            delete_all(&folder, &names).map(|()| Vec::new())
         };
         folder.remove_empty_parents(self.layout.files().iter().map(|file| file.path.as_path()));
         result
@@ -228,7 +238,7 @@ impl Storage {
             }
             return match Errno::from_io_error(&error) {
                 Some(Errno::XDEV) => Ok(false),
-                _ => Err(StorageError::new("move", &old.full(name), error)),
+                _ => Err(StorageError::new(phrase!("move"), &old.full(name), error)),
             };
         }
         *root = to.to_owned();
@@ -242,7 +252,9 @@ impl Storage {
     fn set_root(&self, to: &Path) {
         let mut root = self.root_lock_mut();
         *root = to.to_owned();
-        self.cache.forget(self.owner);
+        self.close_files();
+        drop(root);
+        self.find_device();
     }
 }
 
@@ -250,14 +262,14 @@ fn open_if_there(path: &Path) -> Result<Option<Folder>, StorageError> {
     match Folder::open(path) {
         Ok(folder) => Ok(Some(folder)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(StorageError::new("open", path, error)),
+        Err(error) => Err(StorageError::new(phrase!("open"), path, error)),
     }
 }
 
 fn exists(folder: &Folder, name: &Path) -> Result<bool, StorageError> {
     folder
         .exists(name)
-        .map_err(|error| StorageError::new("look at", &folder.full(name), error))
+        .map_err(|error| StorageError::new(phrase!("look at"), &folder.full(name), error))
 }
 
 fn same_folder(one: &Path, other: &Path) -> bool {
@@ -286,14 +298,14 @@ fn copy_all(
     names.iter().try_for_each(|name| {
         let source = old
             .file(name, Access::Read)
-            .map_err(|error| StorageError::new("open", &old.full(name), error))?;
+            .map_err(|error| StorageError::new(phrase!("open"), &old.full(name), error))?;
         let target = new
             .make_parents(name)
             .and_then(|()| new.file(name, Access::CreateNew))
-            .map_err(|error| StorageError::new("create", &new.full(name), error))?;
+            .map_err(|error| StorageError::new(phrase!("create"), &new.full(name), error))?;
         let finished = copy_data(&source, &target, watchers)
-            .and_then(|finished| new.sync_parents(name).map(|()| finished))
-            .map_err(|error| StorageError::new("copy to", &new.full(name), error))?;
+            .and_then(|finished| new.sync_parents(std::iter::once(*name)).map(|()| finished))
+            .map_err(|error| StorageError::new(phrase!("copy to"), &new.full(name), error))?;
         let interrupted = || StorageError::Interrupted { path: to.to_owned() };
         finished.then_some(()).ok_or_else(interrupted)
     })
@@ -324,15 +336,12 @@ fn clear_old(names: &[&Path], old: &Folder, new: &Folder) {
 
 /// Makes renames survive a power cut, before any record says where the files are.
 fn sync_names(folder: &Folder, names: &[&Path]) {
-    let one_of_each: BTreeMap<_, _> = names.iter().map(|name| (name.parent(), name)).collect();
-    for name in one_of_each.into_values() {
-        if let Err(error) = folder.sync_parents(name) {
-            let path = folder.full(name);
-            log::warn!(
-                "{} may be back where it was after a power cut: {error}",
-                path.display()
-            );
-        }
+    if let Err(error) = folder.sync_parents(names.iter().copied()) {
+        let path = folder.full(Path::new("."));
+        log::warn!(
+            "the files in {} may be back where they were after a power cut: {error}",
+            path.display()
+        );
     }
 }
 
@@ -361,7 +370,7 @@ fn copy_data(
             .unwrap_or(length)
             .min(length);
         while at < end {
-            if interrupt.load(Ordering::Relaxed) {
+            if interrupt.load(Ordering::Relaxed) || copying.is_given_up() {
                 return Ok(false);
             }
             let chunk = &mut buffer[..COPY_CHUNK.min((end - at) as usize)];
@@ -382,54 +391,14 @@ fn delete_all(folder: &Folder, names: &[&Path]) -> Result<(), StorageError> {
     let mut result = Ok(());
     for name in names {
         if let Err(error) = folder.remove_file(name) {
-            result = result.and(Err(StorageError::new("delete", &folder.full(name), error)));
+            result = result.and(Err(StorageError::new(
+                phrase!("delete"),
+                &folder.full(name),
+                error,
+            )));
         }
     }
     result
-}
-
-/// Hands the files to the trash: a folder that holds nothing else as a whole, so that it can be restored as
-/// one, else file by file.
-fn trash_all(folder: &Folder, names: &[&Path]) -> Result<(), StorageError> {
-    // A folder that took the place of a file would go with all that is in it.
-    let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|found| found.is_file());
-    let own: HashSet<PathBuf> = names
-        .iter()
-        .map(|name| folder.full(name))
-        .filter(is_file)
-        .collect();
-    let tops: HashSet<PathBuf> = names
-        .iter()
-        .filter(|name| name.components().count() > 1)
-        .filter_map(|name| Some(folder.full(Path::new(name.components().next()?.as_os_str()))))
-        .filter(|top| holds_only(top, &own))
-        .collect();
-    let single = own
-        .iter()
-        .filter(|path| !tops.iter().any(|top| path.starts_with(top)));
-    let mut result = Ok(());
-    for path in tops.iter().chain(single) {
-        if let Err(source) = trash::delete(path) {
-            result = result.and(Err(StorageError::Trash {
-                path: path.clone(),
-                source: Arc::new(source),
-            }));
-        }
-    }
-    result
-}
-
-/// Whether a folder (no link to one) holds, at any depth, no file but these. What cannot be read counts as
-/// somebody else's.
-fn holds_only(folder: &Path, own: &HashSet<PathBuf>) -> bool {
-    let is_folder = folder.symlink_metadata().is_ok_and(|found| found.is_dir());
-    let Ok(entries) = folder.read_dir() else {
-        return false;
-    };
-    is_folder
-        && entries.into_iter().all(|entry| {
-            entry.is_ok_and(|entry| own.contains(&entry.path()) || holds_only(&entry.path(), own))
-        })
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::sync::Arc;
 
 use tempfile::tempdir;
 
 use super::*;
 use crate::geometry::PieceIndex;
 use crate::storage::fixture::{Tmpfs, Torrent};
+use crate::storage::layout::FileIndex;
 use crate::storage::task::CopyProgress;
 
 static GO_ON: AtomicBool = AtomicBool::new(false);
@@ -21,7 +23,7 @@ fn torrent() -> Torrent {
 fn filled(root: &Path) -> (Torrent, Arc<Storage>) {
     let torrent = torrent();
     let storage = torrent.storage(root);
-    storage.prepare(|_| true).unwrap();
+    storage.prepare(|_| true, &Bitfield::empty(0)).unwrap();
     torrent.write_all(&storage);
     torrent.assert_readable(&storage);
     (torrent, storage)
@@ -128,12 +130,17 @@ fn a_move_that_does_not_fit_or_is_interrupted_changes_nothing() {
         .arg(disk.path())
         .status();
     assert!(grown.unwrap().success());
-    let interrupted = storage.move_to(&disk.path(), &AtomicBool::new(true)).unwrap_err();
-    assert!(
-        matches!(interrupted, StorageError::Interrupted { .. }),
-        "{interrupted}"
-    );
-    assert!(tree(&disk.path()).is_empty());
+    for (given_up, interrupt) in [(false, true), (true, false)] {
+        storage.give_move_up(given_up);
+        let interrupted = storage
+            .move_to(&disk.path(), &AtomicBool::new(interrupt))
+            .unwrap_err();
+        assert!(
+            matches!(interrupted, StorageError::Interrupted { .. }),
+            "{interrupted}"
+        );
+        assert!(tree(&disk.path()).is_empty());
+    }
     assert_eq!(tree(folder.path()), before);
     assert_eq!(storage.root(), folder.path());
     torrent.assert_readable(&storage);
@@ -371,6 +378,10 @@ fn a_folder_that_became_a_link_is_not_removed_through() {
     assert!(outside.join("a").is_file() && outside.join("sub/deep/b").is_file());
 }
 
+fn restore(taken: &[PathBuf]) -> Result<(), StorageError> {
+    trash_can::restore(&[taken.to_vec()]).remove(0)
+}
+
 /// A file system of its own has a trash of its own, at its top: the user's is not touched.
 #[test]
 fn the_trash_takes_a_folder_of_ours_as_one_and_else_only_our_files() {
@@ -395,6 +406,43 @@ fn the_trash_takes_a_folder_of_ours_as_one_and_else_only_our_files() {
 }
 
 #[test]
+fn the_trash_gives_back_what_it_took_last() {
+    let Some(disk) = Tmpfs::new(1024) else { return };
+    let root = disk.path().join("downloads");
+    let (torrent, storage) = filled(&root);
+    let whole = storage.remove(&verified(&storage), true).unwrap();
+    assert_eq!(whole, [root.join("t")]);
+    assert!(!root.join("t").exists());
+    restore(&whole).unwrap();
+    torrent.assert_readable(&storage);
+    assert!(matches!(restore(&whole), Err(StorageError::NotInTrash { path }) if path == whole[0]));
+
+    // With a stranger in the folder the files go one by one, and come back beside it.
+    fs::write(root.join("t/stranger"), "x").unwrap();
+    let files = storage.remove(&verified(&storage), true).unwrap();
+    assert_eq!(files.len(), 3, "{files:?}");
+    restore(&files).unwrap();
+    torrent.assert_readable(&storage);
+
+    // One that cannot come back keeps none of those after it in the trash.
+    let mut files = storage.remove(&verified(&storage), true).unwrap();
+    files.sort();
+    fs::write(root.join("t/a"), "new").unwrap();
+    let refused = restore(&files).unwrap_err();
+    assert!(refused.to_string().contains("t/a"), "{refused}");
+    assert!(root.join("t/none").exists() && root.join("t/sub/deep/b").exists());
+
+    // What stands in the way stays as it is.
+    fs::remove_file(root.join("t/stranger")).unwrap();
+    let whole = storage.remove(&verified(&storage), true).unwrap();
+    fs::create_dir(root.join("t")).unwrap();
+    fs::write(root.join("t/a"), "new").unwrap();
+    let refused = restore(&whole).unwrap_err();
+    assert!(matches!(refused, StorageError::Restore { .. }), "{refused}");
+    assert_eq!(fs::read_to_string(root.join("t/a")).unwrap(), "new");
+}
+
+#[test]
 fn what_the_trash_does_not_take_stays() {
     let Some(disk) = Tmpfs::new(1024) else { return };
     let (torrent, storage) = filled(&disk.path().join("downloads"));
@@ -403,4 +451,49 @@ fn what_the_trash_does_not_take_stays() {
     let refused = storage.remove(&verified(&storage), true).unwrap_err();
     assert!(matches!(refused, StorageError::Trash { .. }), "{refused}");
     torrent.assert_readable(&storage);
+}
+
+#[test]
+fn what_the_trash_took_before_it_refused_something_is_back() {
+    let Some(disk) = Tmpfs::new(1024) else { return };
+    let root = disk.path().join("downloads");
+    // The trash keeps a note under the name of each file and an ending: there is no room for that.
+    let long = format!("t/{}", "x".repeat(250));
+    let files = ["t/a", "t/b", "t/c", "t/d", "t/e", &long];
+    let torrent = Torrent::new(&files.map(|name| (name, 20_000)), 17_000);
+    let storage = torrent.storage(&root);
+    storage.prepare(|_| true, &Bitfield::empty(0)).unwrap();
+    torrent.write_all(&storage);
+    // So that the files go one by one.
+    fs::write(root.join("t/stranger"), "x").unwrap();
+    let before = tree(&root);
+    let refused = storage.remove(&verified(&storage), true).unwrap_err();
+    assert!(matches!(refused, StorageError::Trash { .. }), "{refused}");
+    assert_eq!(tree(&root), before);
+    torrent.assert_readable(&storage);
+}
+
+#[test]
+fn of_two_things_from_one_place_the_later_one_comes_back() {
+    let Some(disk) = Tmpfs::new(1024) else { return };
+    let root = disk.path().join("downloads");
+    let mut taken = Vec::new();
+    for content in ["earlier", "later"] {
+        let (_, storage) = filled(&root);
+        fs::write(root.join("t/none"), content).unwrap();
+        taken = storage.remove(&verified(&storage), true).unwrap();
+    }
+    // Whichever of the notes is found first.
+    let notes = disk.path().join(".Trash-0/info");
+    for first in tree(&notes) {
+        fs::rename(&first, notes.join("moved")).unwrap();
+        fs::rename(notes.join("moved"), &first).unwrap();
+        let note = fs::read_to_string(&first).unwrap();
+        assert!(note.contains("\nDeletionDate=20"), "{note}");
+        restore(&taken).unwrap();
+        assert_eq!(fs::read_to_string(root.join("t/none")).unwrap(), "later");
+        let (_, storage) = (torrent(), torrent().storage(&root));
+        storage.mark_created((0..3).map(FileIndex));
+        taken = storage.remove(&verified(&storage), true).unwrap();
+    }
 }

@@ -4,15 +4,16 @@
 //! before it is believed. The record holds only pieces that were synced before it was written; those written
 //! since are in the [`super::journal`].
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::layout::FileIndex;
 use crate::bitfield::Bitfield;
-use crate::engine::api::Priority;
+use crate::engine::api::{Priority, SeedEnd, SeedLimit};
 use crate::id::{InfoHash, sha1_of};
+use crate::ratio::RatioLimit;
 
 /// Version of what is written. Others are refused: a recheck is safer than a guess.
 const VERSION: u32 = 1;
@@ -63,6 +64,9 @@ pub struct ResumeRecord {
     pub sequential: bool,
     /// Whether the user has stopped it.
     pub paused: bool,
+    /// Whether the user has it run past the queue. Records of earlier versions do not say so.
+    #[serde(default)]
+    pub forced: bool,
     /// The download folder.
     #[serde(with = "path_bytes")]
     pub folder: PathBuf,
@@ -74,6 +78,15 @@ pub struct ResumeRecord {
     pub download_limit_kib: u64,
     /// Limit to peers in KiB/s; 0: none.
     pub upload_limit_kib: u64,
+    /// When it stops seeding. Records of earlier versions do not say so, nor what follows from it.
+    #[serde(default)]
+    pub seed_limit: SeedLimit,
+    /// A ratio up to this does not stop it: the user had it seed on.
+    #[serde(default)]
+    pub ratio_set_aside: RatioLimit,
+    /// It is paused as it has seeded enough.
+    #[serde(default)]
+    pub seed_end: Option<SeedEnd>,
     /// When it was added, in seconds since 1970.
     pub added_at: u64,
     /// When all that was wanted was there, in seconds since 1970.
@@ -82,6 +95,9 @@ pub struct ResumeRecord {
     pub known_peers: Vec<SocketAddr>,
     /// The files that this client created, rather than found.
     pub created_files: Vec<FileIndex>,
+    /// The files that it may write to, whoever created them. `None` in records of earlier versions: all.
+    #[serde(default)]
+    pub claimed_files: Option<Vec<FileIndex>>,
     /// At a clean stop: each file that is not padding as it was left, `None` for one that did not exist.
     /// Without this only sizes vouch for the files. To be `None` in any record that is saved while the
     /// torrent may write: a stamp that is out of date costs a recheck of its file.
@@ -97,15 +113,20 @@ impl ResumeRecord {
             priorities: Vec::new(),
             sequential: false,
             paused: false,
+            forced: false,
             folder: folder.to_owned(),
             downloaded: 0,
             uploaded: 0,
             download_limit_kib: 0,
             upload_limit_kib: 0,
+            seed_limit: SeedLimit::AsSet,
+            ratio_set_aside: RatioLimit::NONE,
+            seed_end: None,
             added_at: 0,
             completed_at: None,
             known_peers: Vec::new(),
             created_files: Vec::new(),
+            claimed_files: Some(Vec::new()),
             sealed: None,
         }
     }
@@ -142,14 +163,24 @@ pub(super) fn decode_order(bytes: &[u8]) -> Result<Vec<InfoHash>, RecordError> {
     unseal("session", bytes)
 }
 
-fn seal(kind: &str, value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
+/// The banned addresses, as they are saved.
+pub(super) fn encode_bans(bans: &[IpAddr]) -> Result<Vec<u8>, RecordError> {
+    seal("bans", &bans)
+}
+
+/// Reads what [`encode_bans`] wrote.
+pub(super) fn decode_bans(bytes: &[u8]) -> Result<Vec<IpAddr>, RecordError> {
+    unseal("bans", bytes)
+}
+
+pub(super) fn seal(kind: &str, value: &impl Serialize) -> Result<Vec<u8>, RecordError> {
     let body = serde_json::to_vec(value).map_err(|error| RecordError::Content(error.to_string()))?;
     let mut bytes = head(kind, &body).into_bytes();
     bytes.extend_from_slice(&body);
     Ok(bytes)
 }
 
-fn unseal<T: for<'de> Deserialize<'de>>(kind: &str, bytes: &[u8]) -> Result<T, RecordError> {
+pub(super) fn unseal<T: for<'de> Deserialize<'de>>(kind: &str, bytes: &[u8]) -> Result<T, RecordError> {
     let end = bytes
         .iter()
         .position(|byte| *byte == b'\n')
@@ -261,6 +292,8 @@ mod tests {
             have,
             priorities: vec![Priority::Skip, Priority::High],
             known_peers: vec!["[::1]:6881".parse().unwrap(), "10.0.0.1:1".parse().unwrap()],
+            seed_limit: SeedLimit::Ratio(RatioLimit::new(1.25).unwrap()),
+            seed_end: Some(SeedEnd::Idle { minutes: 30 }),
             completed_at: Some(1),
             created_files: vec![FileIndex(1)],
             sealed: Some(vec![Some(stamp), None]),

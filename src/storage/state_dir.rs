@@ -4,6 +4,7 @@
 //! ```text
 //! lock                      held as long as the client runs; the process id of its holder
 //! session                   the order of the torrents
+//! statistics                what was transferred in all runs
 //! torrents/HASH.torrent     as it was added
 //! torrents/HASH.resume      see `resume`
 //! torrents/HASH.journal     see `journal`
@@ -18,6 +19,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,22 +29,30 @@ use rustix::io::Errno;
 use super::journal::Journal;
 use super::move_note::{MoveNote, Noted};
 use super::resume::{self, RecordError, ResumeRecord};
+use super::statistics::StatisticsRecord;
 use crate::geometry::PieceIndex;
 use crate::id::InfoHash;
+use crate::sentence::{phrase, told};
 
 /// A failure of the state directory.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Another instance runs.
-    #[error(
-        "{} is in use by another instance{}; close that one, or choose another folder with --state",
-        .path.display(), .pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
-    )]
+    #[error("{} is in use by another instance; close that one, or choose another folder with --state", .path.display())]
     Held {
         /// The directory.
         path: PathBuf,
-        /// Its process, if it has said so.
-        pid: Option<u32>,
+    },
+    /// The same, and it has said who it is.
+    #[error(
+        "{} is in use by another instance (process {pid}); close that one, or choose another folder with --state",
+        .path.display()
+    )]
+    HeldBy {
+        /// The directory.
+        path: PathBuf,
+        /// Its process.
+        pid: u32,
     },
     /// The system refused something.
     #[error("could not {action} {}: {source}", .path.display())]
@@ -91,10 +101,10 @@ impl StateDir {
     /// Opens a state directory, creates it if need be, and locks it.
     ///
     /// # Errors
-    /// [`StateError::Held`] if another instance has it.
+    /// [`StateError::HeldBy`] or [`StateError::Held`] if another instance has it.
     pub fn open(path: &Path) -> Result<Self, StateError> {
         let torrents = path.join("torrents");
-        fs::create_dir_all(&torrents).map_err(failed("create", &torrents))?;
+        fs::create_dir_all(&torrents).map_err(failed(phrase!("create"), &torrents))?;
         Ok(Self {
             path: path.to_owned(),
             _lock: lock(path)?,
@@ -110,6 +120,11 @@ impl StateDir {
         replace(&self.file(info_hash, "torrent"), raw)
     }
 
+    /// Whether there is a `.torrent` of it.
+    pub fn has_torrent(&self, info_hash: InfoHash) -> bool {
+        self.file(info_hash, "torrent").is_file()
+    }
+
     /// Saves a resume record, and takes what it covers out of the journal and the note of a move. Every piece in it
     /// must have been synced: see [`super::Storage::sync`].
     ///
@@ -119,12 +134,12 @@ impl StateDir {
         replace(&self.file(info_hash, "resume"), &record.encode()?)?;
         self.move_note(info_hash)
             .settle(&record.folder)
-            .map_err(failed("remove", &self.file(info_hash, "move")))?;
+            .map_err(failed(phrase!("remove"), &self.file(info_hash, "move")))?;
         let journal = self.journals().get(&info_hash).map(Arc::clone);
         if let Some(journal) = journal {
             journal
                 .drop_saved(&record.have)
-                .map_err(failed("shorten", &self.file(info_hash, "journal")))?;
+                .map_err(failed(phrase!("shorten"), &self.file(info_hash, "journal")))?;
         }
         Ok(())
     }
@@ -137,6 +152,46 @@ impl StateDir {
         replace(&self.path.join("session"), &resume::encode_order(order)?)
     }
 
+    /// Saves the figures of all runs.
+    ///
+    /// # Errors
+    /// They are not saved; the earlier ones are still there.
+    pub fn save_statistics(&self, record: &StatisticsRecord) -> Result<(), StateError> {
+        replace(&self.path.join("statistics"), &record.encode()?)
+    }
+
+    /// The figures of all runs; `None` if there are none, or what is there is damaged, which the log says: it is no
+    /// reason to disturb anybody.
+    pub fn load_statistics(&self) -> Option<StatisticsRecord> {
+        let path = self.path.join("statistics");
+        let (record, problem) = read_generations(&path, StatisticsRecord::decode);
+        if let Some(problem) = problem {
+            let consequence = match record {
+                Some(_) => "they may be some minutes old",
+                None => "they begin anew",
+            };
+            log::warn!("the statistics of all time: {problem}; {consequence}");
+        }
+        record
+    }
+
+    /// Saves the addresses that are banned.
+    ///
+    /// # Errors
+    /// They are not saved; the earlier ones are still there.
+    pub fn save_bans(&self, bans: &[IpAddr]) -> Result<(), StateError> {
+        replace(&self.path.join("bans"), &resume::encode_bans(bans)?)
+    }
+
+    /// The addresses that are banned. Those of a damaged list are an older one's, or none, and the log says so.
+    pub fn load_bans(&self) -> Vec<IpAddr> {
+        let (bans, problem) = read_generations(&self.path.join("bans"), resume::decode_bans);
+        if let Some(problem) = problem {
+            log::warn!("{problem}; the list of banned peers may be an older one");
+        }
+        bans.unwrap_or_default()
+    }
+
     /// The journal of a torrent, for [`super::Storage::with_journal`]: the same one on each call.
     ///
     /// # Errors
@@ -147,7 +202,7 @@ impl StateDir {
             return Ok(Arc::clone(journal));
         }
         let path = self.file(info_hash, "journal");
-        let journal = Arc::new(Journal::open(&path).map_err(failed("open", &path))?);
+        let journal = Arc::new(Journal::open(&path).map_err(failed(phrase!("open"), &path))?);
         journals.insert(info_hash, Arc::clone(&journal));
         Ok(journal)
     }
@@ -183,7 +238,7 @@ impl StateDir {
             let path = self.file(info_hash, kind);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    result = result.and(Err(failed("remove", &path)(error)));
+                    result = result.and(Err(failed(phrase!("remove"), &path)(error)));
                 }
                 _ => {}
             }
@@ -249,7 +304,16 @@ impl StateDir {
             // What the damaged record had beyond the older one is in no journal any more.
             candidates = (0..older.have.len()).map(PieceIndex).collect();
         }
-        let problems = [metainfo.1, record.1, journal.err().map(|error| error.to_string())];
+        let has_older = record.0.is_some();
+        let of_record = record.1.map(|problem| match has_older {
+            true => told!("{problem}; the record before it is used, and all data is checked"),
+            false => told!("{problem}; all data is checked"),
+        });
+        let problems = [
+            metainfo.1,
+            of_record,
+            journal.err().map(|error| error.to_string()),
+        ];
         let problems: Vec<String> = problems.into_iter().flatten().collect();
         Loaded {
             info_hash,
@@ -287,45 +351,48 @@ fn lock(folder: &Path) -> Result<File, StateError> {
         .read(true)
         .write(true)
         .open(&path)
-        .map_err(failed("open", &path))?;
+        .map_err(failed(phrase!("open"), &path))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => {
-            return Err(StateError::Held {
-                path: folder.to_owned(),
-                pid: fs::read_to_string(&path)
-                    .ok()
-                    .and_then(|text| text.trim().parse().ok()),
+            let pid = fs::read_to_string(&path).ok();
+            let pid = pid.and_then(|text| text.trim().parse().ok());
+            let path = folder.to_owned();
+            return Err(match pid {
+                Some(pid) => StateError::HeldBy { path, pid },
+                None => StateError::Held { path },
             });
         }
-        Err(error) => return Err(failed("lock", &path)(error.into())),
+        Err(error) => return Err(failed(phrase!("lock"), &path)(error.into())),
     }
     file.set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(failed("write", &path))?;
+        .map_err(failed(phrase!("write"), &path))?;
     Ok(file)
 }
 
 /// Replaces a file in one step and keeps the one before.
 fn replace(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
     let (new, old) = (beside(path, "new"), beside(path, "old"));
-    let mut file = File::create(&new).map_err(failed("create", &new))?;
+    let mut file = File::create(&new).map_err(failed(phrase!("create"), &new))?;
     file.write_all(bytes)
         .and_then(|()| file.sync_all())
-        .map_err(failed("write", &new))?;
+        .map_err(failed(phrase!("write"), &new))?;
     match fs::rename(path, &old) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("rename", path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(failed(phrase!("rename"), path)(error));
+        }
         _ => {}
     }
     // Between the two renames only `.old` has the name, and loading looks there as well.
-    fs::rename(&new, path).map_err(failed("rename", &new))?;
+    fs::rename(&new, path).map_err(failed(phrase!("rename"), &new))?;
     path.parent().map_or(Ok(()), sync_folder)
 }
 
 fn sync_folder(folder: &Path) -> Result<(), StateError> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(failed("sync", folder))
+        .map_err(failed(phrase!("sync"), folder))
 }
 
 fn beside(path: &Path, generation: &str) -> PathBuf {
@@ -350,7 +417,7 @@ fn read_generations<T>(
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => error.to_string(),
         };
-        problem.get_or_insert(format!("{} cannot be used: {wrong}", path.display()));
+        problem.get_or_insert(told!("{} cannot be used: {wrong}", path.display()));
     }
     (None, problem)
 }

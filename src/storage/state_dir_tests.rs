@@ -62,11 +62,11 @@ fn torrents_come_back_in_their_order() {
 fn what_is_kept_of_a_new_run_outlives_the_rest_of_the_old_one() {
     let folder = tempdir().unwrap();
     let state = StateDir::open(folder.path()).unwrap();
-    state.journal(ONE).unwrap().append(PieceIndex(3)).unwrap();
+    state.journal(ONE).unwrap().append(&[PieceIndex(3)]).unwrap();
     state.forget_run(ONE).unwrap();
     let new = state.journal(ONE).unwrap();
     assert_eq!(new.pieces(), []);
-    new.append(PieceIndex(4)).unwrap();
+    new.append(&[PieceIndex(4)]).unwrap();
     state.forget(ONE).unwrap();
     drop((new, state));
     let state = StateDir::open(folder.path()).unwrap();
@@ -80,7 +80,7 @@ fn a_second_instance_is_told_who_holds_it() {
     let second = StateDir::open(folder.path()).unwrap_err();
     let own = std::process::id();
     assert!(
-        matches!(second, StateError::Held { pid: Some(pid), .. } if pid == own),
+        matches!(second, StateError::HeldBy { pid, .. } if pid == own),
         "{second}"
     );
     assert!(second.to_string().contains(&own.to_string()));
@@ -158,10 +158,10 @@ fn the_journal_names_what_the_record_does_not_cover() {
     state.save_torrent(ONE, b"one").unwrap();
     let journal = state.journal(ONE).unwrap();
     for piece in [7, 3, 7, 5] {
-        journal.append(PieceIndex(piece)).unwrap();
+        journal.append(&[PieceIndex(piece)]).unwrap();
     }
     state.save_resume(ONE, &record(&[3, 7])).unwrap();
-    journal.append(PieceIndex(8)).unwrap();
+    journal.append(&[PieceIndex(8)]).unwrap();
     drop((journal, state));
     let state = StateDir::open(folder.path()).unwrap();
     assert_eq!(only(&state).candidates, [PieceIndex(5), PieceIndex(8)]);

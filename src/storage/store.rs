@@ -7,14 +7,18 @@
 //! 2. `FileState::writing`: one thread writes a file at a time. Concurrent writers of one file fight over
 //!    its inode lock in the kernel (1.96 CPU s/GiB against 1.66).
 //! 3. `root`: held for reading while a file is opened, for writing for the moment in which a move takes effect.
-//! 4. the innermost, under which none is taken: the table of the [`FileCache`], `unsynced`, and the journal.
+//! 4. the innermost, under which none is taken: the table of the [`FileCache`], `unsynced`, `watched`, `synced`, and the
+//!    journal.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError,
+};
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
@@ -26,8 +30,11 @@ use super::journal::Journal;
 use super::layout::{FileIndex, Layout, Span};
 use super::move_note::MoveNote;
 use super::task::CopyProgress;
+use super::whole::FileSystem;
 use crate::bitfield::Bitfield;
 use crate::geometry::PieceIndex;
+use crate::sentence::phrase;
+use crate::size::Count;
 
 /// The files of one torrent below its download folder. Nothing is created before the first write or
 /// [`Storage::prepare`]. Bytes of a file past the length that the torrent gives it are left alone: they are
@@ -38,14 +45,32 @@ pub struct Storage {
     pub(super) cache: Arc<FileCache>,
     pub(super) owner: Owner,
     preallocate: AtomicBool,
+    /// Files that are in the way may be written over.
+    pub(super) overwrite: AtomicBool,
     pub(super) moving: RwLock<()>,
     root: RwLock<PathBuf>,
     pub(super) files: Box<[FileState]>,
-    /// Pieces that are whole on disk and were not synced yet.
+    /// Pieces that are whole in their files and were not synced yet.
     unsynced: Mutex<Vec<PieceIndex>>,
+    /// The file system since a piece was completed after the last sync, if there are many files.
+    watched: Mutex<Option<FileSystem>>,
+    /// What has come of syncs that nobody has asked after yet.
+    synced: Mutex<Synced>,
+    /// Number of the file system, for those who share the disks out; 0: not known.
+    device: AtomicU64,
     journal: Option<Arc<Journal>>,
     pub(super) move_note: Option<MoveNote>,
     pub(super) copying: Copying,
+}
+
+/// More files than this are not synced one by one: each that is new would need a commit of the file system.
+const MANY_FILES: usize = 32;
+
+/// What syncs have led to.
+#[derive(Debug, Default)]
+struct Synced {
+    pieces: Vec<PieceIndex>,
+    failure: Option<StorageError>,
 }
 
 /// How far a move that copies is, for those who look on.
@@ -54,6 +79,8 @@ pub(super) struct Copying {
     copied: AtomicU64,
     /// 0: nothing is being copied.
     total: AtomicU64,
+    /// It is to end: nobody wants the copy any more.
+    given_up: AtomicBool,
 }
 
 impl Copying {
@@ -66,6 +93,10 @@ impl Copying {
     /// So many more are copied.
     pub(super) fn advance(&self, bytes: u64) {
         self.copied.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::Relaxed)
     }
 
     pub(super) fn progress(&self) -> Option<CopyProgress> {
@@ -85,6 +116,19 @@ pub(super) struct FileState {
     unsynced_name: AtomicBool,
     /// Created by us, in this run or (by the resume record) in an earlier one.
     pub(super) created: AtomicBool,
+    /// It may be written, as `claim` found.
+    pub(super) claimed: AtomicBool,
+    /// It is somebody else's, as `claim` found.
+    pub(super) foreign: AtomicBool,
+}
+
+/// Whose a file is that is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose {
+    /// The torrent's; see [`Storage::is_own`].
+    pub own: bool,
+    /// Somebody else's, which the torrent wants and has not been allowed to write over.
+    pub in_the_way: bool,
 }
 
 impl Storage {
@@ -92,19 +136,25 @@ impl Storage {
     /// [`Storage::prepare`] gives files their full size on disk.
     pub fn open(layout: Layout, root: &Path, cache: Arc<FileCache>, preallocate: bool) -> Self {
         let files = layout.files().iter().map(|_| FileState::default()).collect();
-        Self {
+        let storage = Self {
             owner: cache.new_owner(),
             layout,
             cache,
             preallocate: AtomicBool::new(preallocate),
+            overwrite: AtomicBool::new(false),
             moving: RwLock::new(()),
             root: RwLock::new(root.to_owned()),
             files,
             unsynced: Mutex::default(),
+            watched: Mutex::default(),
+            synced: Mutex::default(),
+            device: AtomicU64::new(0),
             journal: None,
             move_note: None,
             copying: Copying::default(),
-        }
+        };
+        storage.find_device();
+        storage
     }
 
     /// Writes moves down in `note` while they are under way.
@@ -145,10 +195,16 @@ impl Storage {
         self.copying.progress()
     }
 
+    /// Whether a move of these files that copies is to end early, with [`StorageError::Interrupted`].
+    pub(super) fn give_move_up(&self, given_up: bool) {
+        self.copying.given_up.store(given_up, Ordering::Relaxed);
+    }
+
     /// Closes all files, so that a disk can be unmounted while nothing is done with them. They are opened again
     /// when they are needed.
     pub fn close_files(&self) {
         self.cache.forget(self.owner);
+        drop(self.watched().take());
     }
 
     /// Reads `buffer.len()` bytes from byte `begin` of a piece. Whether they are right is not looked at:
@@ -170,6 +226,19 @@ impl Storage {
         Ok(())
     }
 
+    /// Has the system read bytes of a piece into its cache, for a [`Self::read`] that follows soon. Returns at once;
+    /// what cannot be read is for that one to report.
+    pub fn read_ahead(&self, piece: PieceIndex, begin: u32, length: u32) {
+        let Ok(bytes) = self.run(piece, begin, u64::from(length)) else {
+            return;
+        };
+        for span in self.layout.spans(bytes) {
+            if let Some(Ok(file)) = span.file.map(|file| self.handle(file, Access::Read)) {
+                file.read_ahead(span.offset, span.length);
+            }
+        }
+    }
+
     /// Writes `data` at byte `begin` of a piece: one call for each file that it touches. What falls on
     /// padding is dropped.
     ///
@@ -189,16 +258,24 @@ impl Storage {
         Ok(())
     }
 
-    /// Notes that a piece is whole, verified and on disk, though not synced.
+    /// Notes that a piece is whole and verified in its files, though not synced.
     pub(super) fn completed(&self, piece: PieceIndex) {
         // A piece that was only read back may have been written by a run that was killed before it synced.
         for file in self.layout.files_of_piece(piece) {
             self.files[file.get()].dirty.store(true, Ordering::Release);
         }
+        self.watch();
         self.unsynced().push(piece);
-        if let Some(Err(error)) = self.journal.as_ref().map(|journal| journal.append(piece)) {
+    }
+
+    /// Writes completed pieces down in the journal, if there is one.
+    pub(super) fn write_down(&self, pieces: &[PieceIndex]) {
+        if let Some(Err(error)) = self.journal.as_ref().map(|journal| journal.append(pieces)) {
             // Costs a download after a kill, nothing else.
-            log::warn!("piece {piece} is not in the journal: {error}");
+            log::warn!(
+                "{} is not in the journal: {error}",
+                Count(pieces.len() as u64, "piece")
+            );
         }
     }
 
@@ -206,47 +283,138 @@ impl Storage {
     /// that were completed since the last call.
     ///
     /// # Errors
-    /// The first file that could not be synced. The system may have dropped its data, so its pieces are
-    /// returned by no later call either: they stay candidates, to be hashed again at the next start.
+    /// The first file that could not be synced since the last call. The system may have dropped its data, so its
+    /// pieces are returned by no later call either: they stay candidates, to be hashed again at the next start.
     pub fn sync(&self) -> Result<Vec<PieceIndex>, StorageError> {
-        let _not_moving = self.moving.read().unwrap_or_else(PoisonError::into_inner);
-        // Taken first: a piece that completes from here on is in the next sync.
-        let mut pieces = std::mem::take(&mut *self.unsynced());
-        let mut failure = None;
-        for (index, _) in self.layout.numbered() {
-            if let Err(error) = self.sync_file(index) {
-                pieces.retain(|piece| self.layout.files_of_piece(*piece).all(|file| file != index));
-                failure.get_or_insert(error);
-            }
-        }
-        match failure {
-            None => Ok(pieces),
-            Some(error) => {
-                self.unsynced().append(&mut pieces);
-                Err(error)
-            }
+        let not_moving = self.moving.read().unwrap_or_else(PoisonError::into_inner);
+        self.sync_dirty();
+        drop(not_moving);
+        let mut synced = self.synced();
+        match synced.failure.take() {
+            None => Ok(std::mem::take(&mut synced.pieces)),
+            Some(error) => Err(error),
         }
     }
 
-    fn sync_file(&self, index: FileIndex) -> Result<(), StorageError> {
-        let state = &self.files[index.get()];
-        if state.dirty.swap(false, Ordering::AcqRel) {
-            let file = self.handle(index, Access::Read)?;
-            file.sync_data()
-                .or_else(|error| match Errno::from_io_error(&error) {
-                    // Read-only media: what is there cannot get lost.
-                    Some(Errno::ROFS | Errno::INVAL) => Ok(()),
-                    _ => Err(error),
-                })
-                .map_err(|error| self.failure("sync", index, error))?;
+    /// As [`Self::sync`], which returns later what comes of it; nothing while the files are moved or removed, which
+    /// may take hours.
+    pub(super) fn flush(&self) {
+        match self.moving.try_read() {
+            Ok(_not_moving) => self.sync_dirty(),
+            Err(TryLockError::Poisoned(_)) => self.sync_dirty(),
+            Err(TryLockError::WouldBlock) => {}
         }
-        if state.unsynced_name.swap(false, Ordering::AcqRel) {
-            let name = &self.layout.files()[index.get()].path;
-            self.folder()
-                .and_then(|folder| folder.sync_parents(name))
-                .map_err(|error| self.failure("sync the folder of", index, error))?;
+    }
+
+    fn sync_dirty(&self) {
+        // Taken first: a piece that completes from here on is in the next sync.
+        let mut pieces = std::mem::take(&mut *self.unsynced());
+        let failures = self.sync_files();
+        for (file, _) in &failures {
+            pieces.retain(|piece| self.layout.files_of_piece(*piece).all(|other| other != *file));
         }
-        Ok(())
+        let mut synced = self.synced();
+        synced.pieces.append(&mut pieces);
+        if synced.failure.is_none() {
+            synced.failure = failures.into_iter().next().map(|(_, error)| error);
+        }
+    }
+
+    /// Syncs what is dirty; gives the files with which that failed.
+    fn sync_files(&self) -> Vec<(FileIndex, StorageError)> {
+        let marked = |mark: fn(&FileState) -> &AtomicBool| {
+            let is_marked =
+                move |index: &FileIndex| mark(&self.files[index.get()]).swap(false, Ordering::AcqRel);
+            self.layout.numbered().map(|(index, _)| index).filter(is_marked)
+        };
+        // Before the files: what completes after them, and is theirs to sync next, finds it gone and opens it anew.
+        let watched = self.watched().take();
+        let mut dirty: Vec<_> = marked(|state| &state.dirty).collect();
+        let mut new: Vec<_> = marked(|state| &state.unsynced_name).collect();
+        if dirty.len() > MANY_FILES {
+            match self.sync_as_a_whole(watched, &dirty) {
+                Ok(true) => {
+                    // One is left, for which the disk empties its cache: not every file system has it do so above.
+                    dirty.truncate(1);
+                    new.clear();
+                }
+                // Each file says below whether it is safe. This has made that quicker.
+                Ok(false) => {}
+                Err(error) => log::debug!(
+                    "the file system of {} is not synced as a whole: {error}",
+                    self.root().display()
+                ),
+            }
+        }
+        let mut failures: Vec<_> = dirty
+            .into_iter()
+            .filter_map(|file| Some((file, self.sync_data(file).err()?)))
+            .collect();
+        if let Err((first, error)) = self.sync_names(&new) {
+            let error = self.failure(phrase!("sync the folder of"), first, error);
+            // Any of them may be in that folder.
+            failures.extend(new.into_iter().map(|file| (file, error.clone())));
+        }
+        failures
+    }
+
+    /// Syncs the file system. Says whether these files, and the names of all that are new, are known to be written by that.
+    fn sync_as_a_whole(&self, watched: Option<FileSystem>, files: &[FileIndex]) -> io::Result<bool> {
+        let folder = self.folder()?;
+        let path = |file: &FileIndex| self.layout.files()[file.get()].path.as_path();
+        let all_there = |system: &FileSystem| files.iter().all(|file| system.holds(&folder, path(file)));
+        let Some(system) = watched.filter(all_there) else {
+            return folder.sync_file_system().map(|()| false);
+        };
+        #[cfg(test)]
+        self.cache.faults.on_sync_of_all()?;
+        system.sync().map(|()| true)
+    }
+
+    /// Opens the file system, unless it is, to be told of what fails from here on.
+    fn watch(&self) {
+        if self.layout.files().len() <= MANY_FILES {
+            return;
+        }
+        let mut watched = self.watched();
+        if watched.is_none() {
+            // Where that fails, files are synced one by one.
+            *watched = self
+                .folder()
+                .and_then(|folder| FileSystem::open(&folder))
+                .unwrap_or_default();
+        }
+    }
+
+    fn sync_data(&self, index: FileIndex) -> Result<(), StorageError> {
+        // One that has been closed meanwhile stays out of the cache, where it would only push out others.
+        let file = match self.cache.find(self.owner, index) {
+            Some(file) => file,
+            None => Arc::new(
+                self.cache
+                    .open_apart(self.open_below(&self.root_lock(), index, Access::Read)?, false),
+            ),
+        };
+        file.sync_data()
+            .or_else(|error| match Errno::from_io_error(&error) {
+                // Read-only media: what is there cannot get lost.
+                Some(Errno::ROFS | Errno::INVAL) => Ok(()),
+                _ => Err(error),
+            })
+            .map_err(|error| self.failure(phrase!("sync"), index, error))
+    }
+
+    /// Makes the names of files that were created safe: each folder on their ways once.
+    fn sync_names(&self, files: &[FileIndex]) -> Result<(), (FileIndex, io::Error)> {
+        let Some(first) = files.first() else {
+            return Ok(());
+        };
+        let names = files
+            .iter()
+            .map(|file| self.layout.files()[file.get()].path.as_path());
+        self.folder()
+            .and_then(|folder| folder.sync_parents(names))
+            .map_err(|error| (*first, error))
     }
 
     /// Whether no byte of the piece was ever written: its files are missing, too short, or have a hole there.
@@ -302,6 +470,14 @@ impl Storage {
         self.files[file.get()].created.load(Ordering::Relaxed) || pieces.any(|piece| verified.has(piece))
     }
 
+    /// Whose a file is that is there, for somebody to look at.
+    pub fn whose(&self, file: FileIndex, verified: &Bitfield) -> Whose {
+        Whose {
+            own: self.is_own(file, verified),
+            in_the_way: self.files[file.get()].foreign.load(Ordering::Relaxed),
+        }
+    }
+
     /// The files that are the torrent's own and exist.
     pub(super) fn own_indices(&self, verified: &Bitfield) -> impl Iterator<Item = FileIndex> {
         let folder = self.folder().ok();
@@ -334,7 +510,7 @@ impl Storage {
                 io::ErrorKind::UnexpectedEof => StorageError::TooShort {
                     path: self.path(file),
                 },
-                _ => self.failure("read", file, error),
+                _ => self.failure(phrase!("read"), file, error),
             })
     }
 
@@ -346,21 +522,25 @@ impl Storage {
         state.dirty.store(true, Ordering::Release);
         handle
             .write_all_at(data, offset)
-            .map_err(|error| self.failure("write", file, error))
+            .map_err(|error| self.failure(phrase!("write"), file, error))
     }
 
     /// The open file; for [`Access::Write`] it is created with its folders if it does not exist.
     pub(super) fn handle(&self, index: FileIndex, access: Access) -> Result<Arc<OpenFile>, StorageError> {
         // Held until the file is in the cache, so that no file of the old folder enters it after a move.
         let root = self.root_lock();
-        let name = &self.layout.files()[index.get()].path;
         self.cache.get(self.owner, index, access != Access::Read, || {
-            let opened = match access {
-                Access::Read => Folder::open(&root).and_then(|folder| folder.file(name, access)),
-                Access::Write | Access::CreateNew => self.open_or_create(&root, index, name),
-            };
-            opened.map_err(|error| StorageError::new("open", &root.join(name), error))
+            self.open_below(&root, index, access)
         })
+    }
+
+    fn open_below(&self, root: &Path, index: FileIndex, access: Access) -> Result<File, StorageError> {
+        let name = &self.layout.files()[index.get()].path;
+        let opened = match access {
+            Access::Read => Folder::open(root).and_then(|folder| folder.file(name, access)),
+            Access::Write | Access::CreateNew => self.open_or_create(root, index, name),
+        };
+        opened.map_err(|error| StorageError::new(phrase!("open"), &root.join(name), error))
     }
 
     fn open_or_create(&self, root: &Path, index: FileIndex, name: &Path) -> io::Result<File> {
@@ -401,6 +581,32 @@ impl Storage {
 
     pub(super) fn root_lock_mut(&self) -> RwLockWriteGuard<'_, PathBuf> {
         self.root.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of the file system that the download folder is on, or its nearest parent that exists.
+    pub(super) fn device(&self) -> u64 {
+        self.device.load(Ordering::Relaxed)
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_device(&self, device: u64) {
+        self.device.store(device, Ordering::Relaxed);
+    }
+
+    /// Looks anew which file system the download folder is on.
+    pub(super) fn find_device(&self) {
+        let root = self.root();
+        let found = root.ancestors().find_map(|folder| std::fs::metadata(folder).ok());
+        self.device
+            .store(found.map_or(0, |found| found.dev()), Ordering::Relaxed);
+    }
+
+    fn synced(&self) -> MutexGuard<'_, Synced> {
+        self.synced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Option<FileSystem>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unsynced(&self) -> MutexGuard<'_, Vec<PieceIndex>> {

@@ -196,7 +196,7 @@ fn a_full_disk_is_told_from_other_failures_and_heals() {
     let torrent = Torrent::new(&[("t/a", 100_000), ("t/none", 0)], 50_000);
     let storage = torrent.storage(&disk.path());
     let all = |_: FileIndex| true;
-    let lacking = storage.prepare(all).unwrap_err();
+    let lacking = storage.prepare(all, &Bitfield::empty(0)).unwrap_err();
     assert!(
         matches!(lacking, StorageError::NoSpace { needed: 100_000, free, .. } if free <= 65_536),
         "{lacking}"
@@ -211,7 +211,7 @@ fn a_full_disk_is_told_from_other_failures_and_heals() {
         .arg(disk.path())
         .status();
     assert!(grown.unwrap().success());
-    storage.prepare(all).unwrap();
+    storage.prepare(all, &Bitfield::empty(0)).unwrap();
     torrent.write(&storage, PieceIndex(1)).unwrap();
     torrent.assert_readable(&storage);
     assert_eq!(fs::metadata(disk.path().join("t/none")).unwrap().len(), 0);
@@ -223,14 +223,16 @@ fn preparing_counts_only_what_is_wanted_and_lacking() {
     let torrent = Torrent::new(&[("t/small", 8_192), ("t/huge", 1_000_000)], 8_192);
     let cache = Arc::new(FileCache::new(4));
     let storage = torrent.storage_with(&disk.path(), cache, true);
-    storage.prepare(|file| file == FileIndex(0)).unwrap();
+    storage
+        .prepare(|file| file == FileIndex(0), &Bitfield::empty(0))
+        .unwrap();
     let small = fs::metadata(disk.path().join("t/small")).unwrap();
     assert_eq!(
         (small.len(), std::os::unix::fs::MetadataExt::blocks(&small) * 512),
         (8_192, 8_192)
     );
     assert!(!disk.path().join("t/huge").exists());
-    let lacking = storage.prepare(|_| true).unwrap_err();
+    let lacking = storage.prepare(|_| true, &Bitfield::empty(0)).unwrap_err();
     assert!(
         matches!(
             lacking,
@@ -274,6 +276,66 @@ fn pieces_of_a_file_that_did_not_sync_are_never_returned() {
     let failed = storage.sync().unwrap_err();
     assert!(failed.to_string().contains("t/a"), "{failed}");
     assert_eq!(storage.sync().unwrap(), [PieceIndex(2)]);
+}
+
+#[test]
+fn many_files_are_synced_together_and_one_that_fails_costs_its_own_piece() {
+    let folder = tempdir().unwrap();
+    let names: Vec<String> = (0..2 * MANY_FILES)
+        .map(|number| format!("t/{}/{number}", number % 3))
+        .collect();
+    let files: Vec<_> = names.iter().map(|name| (name.as_str(), 100)).collect();
+    let torrent = Torrent::new(&files, 100);
+    let cache = Arc::new(FileCache::new(4));
+    let storage = torrent.storage_with(folder.path(), Arc::clone(&cache), false);
+    let complete_all = || {
+        torrent.write_all(&storage);
+        torrent
+            .info
+            .geometry
+            .pieces()
+            .for_each(|piece| storage.completed(piece));
+    };
+    complete_all();
+    assert_eq!(storage.sync().unwrap().len(), 2 * MANY_FILES);
+    assert_eq!(cache.open_files(), 4);
+    let synced = cache.faults.syncs.load(Ordering::Relaxed);
+    let as_a_whole = FileSystem::open(&storage.folder().unwrap()).unwrap().is_some();
+    assert_eq!(synced, if as_a_whole { 1 } else { 2 * MANY_FILES as u32 });
+    storage.close_files();
+    complete_all();
+    storage.close_files();
+    cache
+        .faults
+        .sync
+        .store(Errno::IO.raw_os_error(), Ordering::Relaxed);
+    let moving = storage.moving.write().unwrap();
+    storage.flush();
+    let after = cache.faults.syncs.load(Ordering::Relaxed);
+    assert_eq!(after, synced, "not during a move");
+    drop(moving);
+    storage.flush();
+    assert_eq!(cache.open_files(), 0, "a sync keeps no file open");
+    let failed = storage.sync().unwrap_err();
+    assert!(failed.to_string().contains("t/0/0"), "{failed}");
+    assert_eq!(storage.sync().unwrap().len(), 2 * MANY_FILES - 1);
+}
+
+#[test]
+fn what_is_read_ahead_lies_within_its_files() {
+    let folder = tempdir().unwrap();
+    let torrent = two_files();
+    let cache = Arc::new(FileCache::new(4));
+    let storage = torrent.storage_with(folder.path(), Arc::clone(&cache), false);
+    storage.read_ahead(FIRST, 0, 17_000);
+    assert!(!folder.path().join("t").exists(), "nothing is created for it");
+    torrent.write_all(&storage);
+    storage.read_ahead(PieceIndex(1), 1_000, 10_000);
+    storage.read_ahead(PieceIndex(1), 17_000, 1);
+    assert_eq!(
+        *cache.faults.read_ahead.lock().unwrap(),
+        [(18_000, 2_000), (0, 8_000)]
+    );
 }
 
 #[test]

@@ -25,14 +25,12 @@ pub struct CopyProgress {
 /// Work for the disk threads.
 #[derive(Debug)]
 pub enum DiskTask {
-    /// Hash the blocks of a whole piece, unless that is done, and write them with one call if the hash is right.
+    /// Hash the blocks of a whole piece while they are warm, and write them with one call if the hash is right.
     WritePiece {
         /// The piece.
         piece: PieceIndex,
         /// What its SHA-1 must be.
         expected: [u8; 20],
-        /// These very blocks were hashed as they came, and the hash was right.
-        is_right: bool,
         /// All of its blocks, in order.
         blocks: Vec<BlockBuf>,
         /// Also give the digest of each block with a good result (with a bad one they always come).
@@ -52,10 +50,12 @@ pub enum DiskTask {
         /// As in `WritePiece`.
         digests: bool,
     },
-    /// Before a download: check that it fits, create empty files, preallocate.
+    /// Before a download: look whose files are there, check that it fits, create empty files, preallocate.
     Prepare {
         /// The files that are wanted.
         wanted: Vec<FileIndex>,
+        /// The verified pieces.
+        verified: Bitfield,
     },
     /// Make sure that everything written so far survives a power cut.
     Sync,
@@ -65,14 +65,30 @@ pub enum DiskTask {
         /// The new download folder.
         to: PathBuf,
     },
-    /// Remove the torrent's own files ([`super::Storage::is_own`]) and the folders that are empty then. Nothing
-    /// else may be submitted for this torrent afterwards.
+    /// Remove the torrent's own files ([`super::Storage::is_own`]) and the folders that are empty then. Nothing else may
+    /// be submitted for this torrent before the result is there, and afterwards only if it failed.
     Remove {
         /// The verified pieces.
         verified: Bitfield,
         /// Into the trash; else they are deleted for good.
         trash: bool,
     },
+    /// Bring files and folders of several torrents back that a `Remove` of each has put into the trash.
+    Restore {
+        /// What [`DiskResult::Removed`] named for each.
+        trashed: Vec<Vec<PathBuf>>,
+    },
+}
+
+impl DiskTask {
+    /// Bytes of data that it writes; 0 for a task that writes none.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::WritePiece { blocks, .. } => blocks.iter().map(|block| block.len() as u64).sum(),
+            Self::Spill { blocks } => blocks.iter().map(|(_, block)| block.len() as u64).sum(),
+            _ => 0,
+        }
+    }
 }
 
 /// What became of a [`DiskTask`].
@@ -105,7 +121,10 @@ pub enum DiskResult {
         digests: Option<Vec<BlockDigest>>,
     },
     /// `Prepare`: done.
-    Prepared,
+    Prepared {
+        /// More files are the torrent's now than were before.
+        has_claimed: bool,
+    },
     /// `Sync`: done. What was written when the task began survives a power cut.
     Synced {
         /// The pieces that were completed since the last sync: they may enter the resume record.
@@ -114,7 +133,15 @@ pub enum DiskResult {
     /// `Move`: done. [`super::Storage::root`] is the new folder.
     Moved,
     /// `Remove`: done.
-    Removed,
+    Removed {
+        /// The files and folders that are in the trash now, by the paths that they had.
+        trashed: Vec<PathBuf>,
+    },
+    /// `Restore`: all is back that could be.
+    Restored {
+        /// For each torrent the first thing that did not go well.
+        outcomes: Vec<Result<(), StorageError>>,
+    },
     /// `Spill` failed: some of these blocks may be on disk all the same.
     SpillFailed {
         /// The blocks.

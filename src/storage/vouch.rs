@@ -68,6 +68,19 @@ impl Storage {
         self.look().flatten().any(|stamp| stamp.size > 0)
     }
 
+    /// The files that are gone, or too short for the verified pieces in them.
+    pub fn lacking(&self, verified: &Bitfield) -> Vec<FileIndex> {
+        let is_lacking = |(index, found): &(FileIndex, Option<FileStamp>)| {
+            let file = &self.layout.files()[index.get()];
+            let pieces = self.layout.pieces_of_file(*index).map(PieceIndex);
+            let last = pieces.rev().find(|piece| verified.has(*piece));
+            let end = last.map(|piece| self.layout.piece_bytes(piece).end.min(file.bytes().end) - file.start);
+            end.is_some_and(|end| found.is_none_or(|found| found.size < end))
+        };
+        let found = (0..).map(FileIndex).zip(self.stamps());
+        found.filter(is_lacking).map(|(index, _)| index).collect()
+    }
+
     fn look(&self) -> impl Iterator<Item = Option<FileStamp>> {
         let folder = self.folder().ok();
         self.layout.files().iter().map(move |file| {
@@ -173,6 +186,12 @@ mod tests {
         record.have.insert(PieceIndex(4));
         assert_eq!(storage.vouch(&record, &[]).missing, [], "nothing of it was there");
         assert!(storage.has_data());
+        let mut verified = Bitfield::full(5);
+        assert_eq!(storage.lacking(&verified), [FileIndex(0), FileIndex(2)]);
+        verified.remove(PieceIndex(4));
+        verified.remove(PieceIndex(3));
+        assert_eq!(storage.lacking(&verified), [FileIndex(0)], "b has what it should");
+        assert_eq!(storage.lacking(&Bitfield::empty(5)), []);
     }
 
     #[test]

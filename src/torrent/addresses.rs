@@ -128,6 +128,16 @@ impl AddressBook {
         due.into_iter().map(|(.., addr)| addr).collect()
     }
 
+    /// How many addresses are known.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// How many dials are under way.
     pub fn dialing(&self) -> usize {
         self.known
@@ -180,15 +190,21 @@ impl AddressBook {
         }
     }
 
-    /// Nothing at this host is talked to again in this run.
+    /// Nothing at this host is talked to again, until [`Self::lift_ban`].
     pub fn ban(&mut self, ip: IpAddr) {
+        let ip = ip.to_canonical();
         self.banned.insert(ip);
-        self.known.retain(|addr, _| addr.ip() != ip);
+        self.known.retain(|addr, _| addr.ip().to_canonical() != ip);
+    }
+
+    /// This host may be talked to again.
+    pub fn lift_ban(&mut self, ip: IpAddr) {
+        self.banned.remove(&ip.to_canonical());
     }
 
     /// Whether this host was banned.
     pub fn is_banned(&self, ip: IpAddr) -> bool {
-        self.banned.contains(&ip)
+        self.banned.contains(&ip.to_canonical())
     }
 
     /// Addresses worth keeping for the next run: those that failed at most once, and first those that are or
@@ -314,6 +330,18 @@ mod tests {
             0
         );
         assert!(book.is_banned(addr(1).ip()));
+    }
+
+    #[test]
+    fn a_host_is_banned_under_either_form_of_its_address_until_that_is_lifted() {
+        let mapped = IpAddr::from(std::net::Ipv4Addr::new(127, 0, 0, 1).to_ipv6_mapped());
+        let mut book = AddressBook::default();
+        book.add([SocketAddr::new(mapped, 6881), addr(2)]);
+        book.ban(addr(1).ip());
+        assert!(book.is_banned(mapped) && !book.is_banned(addr(2).ip()));
+        assert_eq!((book.len(), book.add([addr(1)])), (1, 0));
+        book.lift_ban(mapped);
+        assert_eq!(book.add([addr(1)]), 1);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use crate::geometry::{Block, Geometry, PieceIndex};
 use crate::memory::{BlockBuf, Budget};
-use crate::peer::link::{PeerKey, RunPart};
 use crate::torrent::blame::Author;
 
 /// Blocks of whole pieces at the disk threads of which nothing more is asked for: 8 MiB. It keeps two threads busy for
@@ -24,8 +23,6 @@ struct OpenPiece {
     authors: Vec<Option<Author>>,
     /// Credits that the piece holds as a whole; 0 for one that is spilled.
     credits: usize,
-    /// The run that all blocks so far are of, if there is one.
-    run: RunSoFar,
     /// It was kept, is whole, and the disk has it.
     at_disk: bool,
     /// Blocks of a spilled piece that were sent to the disk.
@@ -34,41 +31,13 @@ struct OpenPiece {
     spilled: usize,
 }
 
-/// Whether the blocks of a piece are all of one run, so that the hash of the run is theirs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum RunSoFar {
-    /// No block is here.
-    NotBegun,
-    /// They are of this run of this connection. A run has each block once, so these are the very bytes that were hashed.
-    Of(PeerKey, u64),
-    /// They are of several runs, or some of none.
-    Broken,
-}
-
-impl RunSoFar {
-    /// Takes in the next block, from this connection.
-    fn add(&mut self, peer: PeerKey, run: Option<RunPart>) {
-        let of = run.map_or(Self::Broken, |run| Self::Of(peer, run.number));
-        *self = if *self == Self::NotBegun || *self == of {
-            of
-        } else {
-            Self::Broken
-        };
-    }
-}
-
 /// What storing a block led to.
 #[derive(Debug)]
 pub enum Stored {
     /// It is in memory, others are missing.
     Kept,
-    /// It was the last one: the piece goes to the disk.
-    Whole {
-        /// All of its blocks in order.
-        blocks: Vec<BlockBuf>,
-        /// The SHA-1 of all of them, if it was worked out as they came.
-        digest: Option<[u8; 20]>,
-    },
+    /// It was the last one: all blocks of the piece in order, for the disk.
+    Whole(Vec<BlockBuf>),
     /// The piece is one that is spilled: the block goes to the disk by itself.
     Spill(BlockBuf),
     /// The piece is not open.
@@ -169,7 +138,6 @@ impl Assembly {
             blocks: (0..blocks).map(|_| None).collect(),
             authors: vec![None; blocks],
             credits,
-            run: RunSoFar::NotBegun,
             at_disk: false,
             sent: 0,
             spilled: 0,
@@ -199,8 +167,8 @@ impl Assembly {
         }
     }
 
-    /// Takes a block in, with its part in a run of its author's connection.
-    pub fn store(&mut self, block: Block, author: Author, data: BlockBuf, run: Option<RunPart>) -> Stored {
+    /// Takes a block in.
+    pub fn store(&mut self, block: Block, author: Author, data: BlockBuf) -> Stored {
         let (Some(number), Some(open)) = (self.geometry.block_number(block), self.open.get_mut(&block.piece))
         else {
             return Stored::NotOpen;
@@ -212,18 +180,12 @@ impl Assembly {
             return Stored::Spill(data);
         }
         open.blocks[number] = Some(data);
-        open.run.add(author.peer, run);
         if open.blocks.iter().any(Option::is_none) {
             return Stored::Kept;
         }
         open.at_disk = true;
         self.at_disk += open.credits;
-        Stored::Whole {
-            blocks: open.blocks.iter_mut().filter_map(Option::take).collect(),
-            digest: run
-                .filter(|_| open.run != RunSoFar::Broken)
-                .and_then(|run| run.digest),
-        }
+        Stored::Whole(open.blocks.iter_mut().filter_map(Option::take).collect())
     }
 
     /// The disk is done with blocks of spilled pieces. Gives the pieces that are wholly there now.
@@ -259,6 +221,11 @@ impl Assembly {
         open.authors.into_iter().collect()
     }
 
+    /// The pieces that are open, whole or not, in order.
+    pub fn open_pieces(&self) -> impl Iterator<Item = PieceIndex> + '_ {
+        self.open.keys().copied()
+    }
+
     /// Whether the piece is open.
     pub fn is_open(&self, piece: PieceIndex) -> bool {
         self.open.contains_key(&piece)
@@ -277,6 +244,7 @@ mod tests {
     use super::*;
     use crate::geometry::BLOCK_LENGTH;
     use crate::memory::BlockPool;
+    use crate::peer::link::PeerKey;
 
     const AUTHOR: Author = Author {
         peer: PeerKey(1),
@@ -301,10 +269,10 @@ mod tests {
         );
         let pool = BlockPool::new(0);
         for block in geometry.blocks(PieceIndex(0)) {
-            let stored = assembly.store(block, AUTHOR, pool.buffer(block.length), None);
+            let stored = assembly.store(block, AUTHOR, pool.buffer(block.length));
             let last = block.begin / BLOCK_LENGTH == 15;
             assert!(if last {
-                matches!(stored, Stored::Whole { blocks, digest: None } if blocks.len() == 16)
+                matches!(stored, Stored::Whole(blocks) if blocks.len() == 16)
             } else {
                 true
             });
@@ -327,7 +295,7 @@ mod tests {
         for block in geometry.blocks(PieceIndex(0)) {
             assert_eq!(assembly.take_blocks(1), 1);
             assert!(matches!(
-                assembly.store(block, AUTHOR, pool.buffer(block.length), None),
+                assembly.store(block, AUTHOR, pool.buffer(block.length)),
                 Stored::Spill(_)
             ));
             whole = assembly.spilled(&[block]);
@@ -340,40 +308,6 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_of_a_run_is_that_of_a_piece_only_if_every_block_is_of_it() {
-        let part = |number, digest| Some(RunPart { number, digest });
-        let digest = Some([9; 20]);
-        let of_another = Author {
-            peer: PeerKey(2),
-            ..AUTHOR
-        };
-        // The second and last block of a piece whose first one is of run 1 of AUTHOR.
-        let cases = [
-            (AUTHOR, part(1, digest), digest),
-            (AUTHOR, part(2, digest), None),
-            (of_another, part(1, digest), None),
-            (AUTHOR, None, None),
-        ];
-        for (author, last, expected) in cases {
-            let (geometry, _, mut assembly) = setup(2);
-            let pool = BlockPool::new(0);
-            assembly.open(PieceIndex(0));
-            let blocks: Vec<_> = geometry.blocks(PieceIndex(0)).collect();
-            let buffer = || pool.buffer(BLOCK_LENGTH);
-            assembly.store(blocks[0], AUTHOR, buffer(), part(1, None));
-            let stored = assembly.store(blocks[1], author, buffer(), last);
-            assert!(matches!(stored, Stored::Whole { digest, .. } if digest == expected));
-        }
-        let (geometry, _, mut assembly) = setup(2);
-        assembly.open(PieceIndex(0));
-        let blocks: Vec<_> = geometry.blocks(PieceIndex(0)).collect();
-        let buffer = || BlockPool::new(0).buffer(BLOCK_LENGTH);
-        assembly.store(blocks[1], AUTHOR, buffer(), None);
-        let stored = assembly.store(blocks[0], AUTHOR, buffer(), part(1, None));
-        assert!(matches!(stored, Stored::Whole { digest: None, .. }));
-    }
-
-    #[test]
     fn the_disk_is_behind_while_more_lies_there_than_keeps_it_busy() {
         let piece_length = 256 * BLOCK_LENGTH;
         let geometry = Geometry::new(u64::from(piece_length) * 10, piece_length).unwrap();
@@ -382,7 +316,7 @@ mod tests {
         let fill = |assembly: &mut Assembly, piece| {
             assert!(assembly.open(PieceIndex(piece)));
             for block in geometry.blocks(PieceIndex(piece)) {
-                assembly.store(block, AUTHOR, pool.buffer(0), None);
+                assembly.store(block, AUTHOR, pool.buffer(0));
             }
         };
         fill(&mut assembly, 0);

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded, select, tick, unbounded};
+use crossbeam_channel::{Receiver, Sender, at, bounded, never, select, tick, unbounded};
 
 use crate::bitfield::Bitfield;
+use crate::engine::api::TorrentDetails;
 use crate::id::InfoHash;
 use crate::metainfo::Metainfo;
 use crate::net::greeter::{Greeted, GreeterCommand};
@@ -37,6 +38,10 @@ const SYNC_EVERY: Duration = Duration::from_secs(30);
 /// Batches of peers that may wait. Readers wait in turn when it is full, and the Downloader waits for
 /// nobody, so the number only sets how many wake-ups are saved.
 const BATCHES: usize = 256;
+
+/// Pieces are told to all peers at most this often for each of them: every `have` wakes a thread, and with a thousand
+/// peers they would take more of a core than the data does. With twenty peers it is some milliseconds.
+const HAVES_PAUSE_PER_PEER: Duration = Duration::from_micros(200);
 
 /// Events that are taken in before the machine's actions are carried out.
 const EVENTS_A_TURN: usize = 64;
@@ -64,6 +69,9 @@ pub struct Downloader {
     safe: Bitfield,
     sync_every: Every,
     sync_now: bool,
+    /// Bytes were sent, or somebody who had some has left, since `totals` had the sum over all peers.
+    uploaded_is_stale: bool,
+    haves: Haves,
     watched: bool,
     stopping: bool,
     ended: bool,
@@ -106,6 +114,7 @@ enum Event {
     Batch(PeerBatch),
     Disk(DiskResult),
     Tick,
+    HavesDue,
 }
 
 impl Downloader {
@@ -173,6 +182,8 @@ impl Downloader {
             safe,
             sync_every: Every::new(now, SYNC_EVERY),
             sync_now: false,
+            uploaded_is_stale: true,
+            haves: Haves::default(),
             watched: false,
             stopping: false,
             ended: false,
@@ -186,7 +197,7 @@ impl Downloader {
         self.report_status();
         self.end_turn(Instant::now());
         while !self.ended {
-            let event = next_event(&inputs);
+            let event = next_event(&inputs, self.haves.due);
             let now = Instant::now();
             self.on_event(now, event);
             for _ in 1..EVENTS_A_TURN {
@@ -210,6 +221,8 @@ impl Downloader {
             Event::Disk(result) => self.on_disk(now, result),
             Event::Command(command) => self.on_command(now, command),
             Event::Tick => self.on_tick(now),
+            // The end of the turn tells them.
+            Event::HavesDue => {}
         }
     }
 
@@ -218,9 +231,15 @@ impl Downloader {
             TorrentCommand::Greeted(greeted) => self.on_greeted(now, *greeted),
             TorrentCommand::DialFailed { addr, own } => self.torrent.on_dial_failed(now, addr, own),
             TorrentCommand::PeersFound(peers) => self.torrent.on_peers_found(now, peers),
+            TorrentCommand::Ban(ip) => self.torrent.ban_host(now, ip, "the user has banned it"),
+            TorrentCommand::LiftBan(ip) => self.torrent.lift_ban(ip),
             TorrentCommand::Watch(watched) => {
                 self.watched = watched;
                 self.report_details();
+            }
+            TorrentCommand::TellFiles => {
+                let files = self.details().files;
+                self.report(TorrentReport::Files(files));
             }
             TorrentCommand::SetPriorities(priorities) => {
                 self.torrent.set_priorities(priorities);
@@ -311,12 +330,17 @@ impl Downloader {
                 );
                 self.on_synced(false);
             }
-            result => self.torrent.on_disk(now, result),
+            result => {
+                // Which files are the torrent's is to be known before a kill could leave them half written.
+                self.sync_now |= matches!(result, DiskResult::Prepared { has_claimed: true });
+                self.torrent.on_disk(now, result);
+            }
         }
     }
 
     fn on_tick(&mut self, now: Instant) {
         self.torrent.on_tick(now);
+        self.uploaded_is_stale = true;
         let over = self.commons.connections.to_close(self.connections.len());
         self.torrent.close_least_useful(now, over);
         self.leaving.retain_mut(|connection| !connection.is_finished());
@@ -329,7 +353,12 @@ impl Downloader {
 
     fn end_turn(&mut self, now: Instant) {
         for action in self.torrent.end_turn(now) {
-            self.act(action);
+            self.act(now, action);
+        }
+        if self.haves.take_due(now, self.connections.len()) {
+            self.connections
+                .values()
+                .for_each(|connected| connected.connection.nudge_haves());
         }
         let due = self.sync_every.is_due(now) && self.safe != *self.torrent.have();
         if self.stopping {
@@ -341,9 +370,12 @@ impl Downloader {
         self.totals
             .downloaded
             .store(self.told_before.0 + self.torrent.downloaded(), Ordering::Relaxed);
-        self.totals
-            .uploaded
-            .store(self.told_before.1 + self.torrent.uploaded(), Ordering::Relaxed);
+        // It is a sum over all peers, so not for each batch of one of them.
+        if std::mem::take(&mut self.uploaded_is_stale) {
+            self.totals
+                .uploaded
+                .store(self.told_before.1 + self.torrent.uploaded(), Ordering::Relaxed);
+        }
         self.totals.left.store(self.torrent.left(), Ordering::Relaxed);
     }
 
@@ -372,7 +404,7 @@ impl Downloader {
         self.report(TorrentReport::Durable(self.torrent.parked(self.safe.clone())));
     }
 
-    fn act(&mut self, action: Action) {
+    fn act(&mut self, now: Instant, action: Action) {
         match action {
             Action::Tell(peer, command) => {
                 if let Some(connected) = self.connections.get(&peer) {
@@ -384,6 +416,7 @@ impl Downloader {
                     let addr = connected.connection.addr();
                     log::debug!("{}: {addr} ({peer}) is gone: {reason}", self.name());
                     connected.connection.close();
+                    self.uploaded_is_stale = true;
                     self.leaving.push(connected.connection);
                 }
             }
@@ -398,9 +431,7 @@ impl Downloader {
                 let pieces = self.torrent.have().len();
                 log::info!("{}: piece {piece} verified, {have} of {pieces}", self.name());
                 self.completed.push(piece);
-                self.connections
-                    .values()
-                    .for_each(|connected| connected.connection.nudge_haves());
+                self.haves.piece_done(now);
             }
             Action::Checked => {
                 self.sync_now = true;
@@ -431,12 +462,17 @@ impl Downloader {
 
     fn report_details(&self) {
         if self.watched {
-            let parked = self.torrent.parked(self.torrent.have().clone());
-            let own = |file| self.storage.is_own(file, &parked.have);
-            let mut details = details(&self.metainfo, self.storage.layout(), &parked, own);
-            details.peers = self.torrent.peer_details();
+            let mut details = self.details();
+            self.torrent.complete_details(&mut details);
             self.report(TorrentReport::Details(Box::new(details)));
         }
+    }
+
+    /// Everything but its peers.
+    fn details(&self) -> TorrentDetails {
+        let parked = self.torrent.parked(self.torrent.have().clone());
+        let whose = |file| self.storage.whose(file, &parked.have);
+        details(&self.metainfo, self.storage.layout(), &parked, whose)
     }
 
     fn report(&self, report: TorrentReport) {
@@ -474,11 +510,41 @@ impl Every {
     }
 }
 
-fn next_event(inputs: &Inputs) -> Event {
+/// When peers hear of new pieces.
+#[derive(Debug, Default)]
+struct Haves {
+    /// There are new ones, and they may be told from then on; `None`: there are none.
+    due: Option<Instant>,
+    /// Nothing is told before this.
+    not_before: Option<Instant>,
+}
+
+impl Haves {
+    fn piece_done(&mut self, now: Instant) {
+        self.due
+            .get_or_insert(self.not_before.map_or(now, |at| at.max(now)));
+    }
+
+    /// Whether they are to be told now, to so many peers.
+    fn take_due(&mut self, now: Instant, peers: usize) -> bool {
+        let is_due = self.due.is_some_and(|at| at <= now);
+        if is_due {
+            self.due = None;
+            let peers = u32::try_from(peers).unwrap_or(u32::MAX);
+            self.not_before = Some(now + HAVES_PAUSE_PER_PEER.saturating_mul(peers).min(TICK));
+        }
+        is_due
+    }
+}
+
+/// Waits for what comes next; no longer than until `haves_due`.
+fn next_event(inputs: &Inputs, haves_due: Option<Instant>) -> Event {
+    let haves = haves_due.map_or_else(never, at);
     select! {
         recv(inputs.batches) -> batch => batch.map_or(Event::Tick, Event::Batch),
         recv(inputs.disk) -> result => result.map_or(Event::Tick, Event::Disk),
         recv(inputs.ticks) -> _ => Event::Tick,
+        recv(haves) -> _ => Event::HavesDue,
         // The engine is gone without a word: end in good order.
         recv(inputs.commands) -> command => Event::Command(command.unwrap_or(TorrentCommand::Stop)),
     }
@@ -491,4 +557,37 @@ fn waiting_event(inputs: &Inputs) -> Option<Event> {
         .map(Event::Disk)
         .or_else(|_| inputs.batches.try_recv().map(Event::Batch))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_told_at_once_and_then_together() {
+        let start = Instant::now();
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        let mut haves = Haves::default();
+        assert!(!haves.take_due(start, 1000), "there is nothing to tell");
+        haves.piece_done(start);
+        assert!(haves.take_due(start, 1000));
+        for ms in [1, 100, 199] {
+            haves.piece_done(at(ms));
+            assert!(!haves.take_due(at(ms), 1000), "{ms} ms");
+        }
+        assert_eq!(haves.due, Some(at(200)), "the thread wakes for it");
+        assert!(haves.take_due(at(200), 10));
+        haves.piece_done(at(202));
+        assert!(haves.take_due(at(202), 10), "few peers are told soon");
+    }
+
+    #[test]
+    fn pieces_are_told_twice_a_second_to_any_number_of_peers() {
+        let start = Instant::now();
+        let mut haves = Haves::default();
+        haves.piece_done(start);
+        assert!(haves.take_due(start, usize::MAX));
+        haves.piece_done(start);
+        assert!(haves.take_due(start + TICK, usize::MAX));
+    }
 }

@@ -1,13 +1,13 @@
 //! What the engine and a torrent's thread say to each other, and what such a thread needs. Layer 3.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 
 use crossbeam_channel::Sender;
 
-use crate::engine::api::{Priority, TorrentDetails};
+use crate::engine::api::{FileDetail, Priority, TorrentDetails};
 use crate::id::{InfoHash, PeerId};
 use crate::memory::{BlockPool, Budget};
 use crate::metainfo::Metainfo;
@@ -34,8 +34,14 @@ pub enum TorrentCommand {
     },
     /// Peers to dial.
     PeersFound(Vec<SocketAddr>),
+    /// Talk to nobody at this address any more.
+    Ban(IpAddr),
+    /// Whoever is at this address is welcome again.
+    LiftBan(IpAddr),
     /// Whether details are wanted.
     Watch(bool),
+    /// Report [`TorrentReport::Files`] once.
+    TellFiles,
     /// What is wanted has changed.
     SetPriorities(Vec<Priority>),
     /// The order of pieces has changed.
@@ -55,6 +61,8 @@ pub enum TorrentReport {
     Status(TorrentStatus),
     /// With each status while it is watched.
     Details(Box<TorrentDetails>),
+    /// Its files, as they were asked for.
+    Files(Vec<FileDetail>),
     /// This much is safe on disk now.
     Durable(Parked),
     /// The check of its data has ended.

@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod rate;
 pub mod report;
 pub mod selection;
+mod spread;
 pub mod state;
 pub mod status;
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::choker::Candidate;
+use crate::choker::{Candidate, MOST_KEPT};
 use crate::geometry::Block;
 use crate::peer::link::{CloseReason, PeerBatch, PeerCommand, PeerCounters, PeerInput, PeerKey};
 use crate::peer::session::{MOST_REQUESTS_WAITING, Said, Session};
+use crate::sentence::told;
 use crate::torrent::blame::Author;
 use crate::torrent::peer::Peer;
 use crate::torrent::state::{Action, Torrent};
@@ -17,6 +18,10 @@ use crate::wire::message::Message;
 
 /// Who is served is thought over this often (BEP 3 §choking).
 const RECHOKE_EVERY: Duration = Duration::from_secs(10);
+
+/// If so many are served, a free slot is given after so long, with the next event or tick.
+const MANY_SERVED: usize = 50;
+const TOGETHER: Duration = Duration::from_millis(100);
 
 /// Dials of one torrent that are under way at a time.
 const DIALS_AT_ONCE: usize = 30;
@@ -68,7 +73,7 @@ impl Torrent {
             return Err("the torrent is not ready for peers");
         }
         if self.addresses.is_banned(peer.addr.ip()) {
-            return Err("the peer is banned: it sent wrong data");
+            return Err("the peer is banned");
         }
         if peer_id == self.own_id {
             return Err("it is a connection to ourselves");
@@ -133,20 +138,32 @@ impl Torrent {
         }
     }
 
+    /// Adds up what was sent to peers that have left, once the threads of their connections have ended.
+    pub(super) fn count_for_good(&mut self) {
+        for counters in std::mem::take(&mut self.leaving) {
+            match Arc::try_unwrap(counters) {
+                Ok(counters) => self.uploaded_to_gone += counters.sent_payload(),
+                Err(counters) => self.leaving.push(counters),
+            }
+        }
+    }
+
     fn forget(&mut self, now: Instant, key: PeerKey) {
         self.release_requests(key);
         self.picker.forget_peer(key);
+        self.spread.forget(key);
         self.hungry.remove(&key);
         let Some(peer) = self.peers.remove(&key) else {
             return;
         };
         self.picker.peer_left(&peer.session.has);
-        self.uploaded_to_gone += peer.uploaded();
+        self.leaving.push(peer.counters);
         if let Some(addr) = peer.session.listen_addr {
             self.addresses.disconnected(now, addr);
         }
         if peer.unchoked_since.is_some() {
-            self.next_rechoke = None;
+            self.served -= 1;
+            self.rechoke_soon(now);
         }
         self.everybody_is_hungry();
     }
@@ -154,16 +171,26 @@ impl Torrent {
     /// Throws out everybody at the host of somebody who sent wrong data, for the rest of this run.
     pub(super) fn ban(&mut self, now: Instant, guilty: Author) {
         log::warn!("{}: {} sent wrong data and is banned", self.info.name, guilty.ip);
-        self.addresses.ban(guilty.ip);
+        self.ban_host(now, guilty.ip, "it sent wrong data");
+    }
+
+    /// Throws out everybody at this host, and lets nobody in from there.
+    pub fn ban_host(&mut self, now: Instant, ip: IpAddr, why: &'static str) {
+        self.addresses.ban(ip);
         let there: Vec<_> = self
             .peers
             .values()
-            .filter(|peer| peer.session.addr.ip() == guilty.ip)
+            .filter(|peer| peer.session.addr.ip().to_canonical() == ip.to_canonical())
             .map(|peer| peer.key)
             .collect();
         for key in there {
-            self.close(now, key, CloseReason::ByUs("it sent wrong data"));
+            self.close(now, key, CloseReason::ByUs(why));
         }
+    }
+
+    /// Whoever is at this host is welcome again.
+    pub fn lift_ban(&mut self, ip: IpAddr) {
+        self.addresses.lift_ban(ip);
     }
 
     // What peers say.
@@ -173,7 +200,7 @@ impl Torrent {
         let key = batch.peer;
         for input in batch.inputs {
             match input {
-                PeerInput::Block(block) => self.on_block(now, key, block),
+                PeerInput::Block { piece, begin, data } => self.on_block(now, key, piece, begin, data),
                 PeerInput::Message(message) => self.on_message(now, key, &message),
             }
         }
@@ -191,8 +218,8 @@ impl Torrent {
     /// What we promised to a peer cannot be read. The next one would be let down as well, and fetching it again
     /// unasked would write where a disk was mounted until now: it is for the user to say what has become of it.
     fn cannot_serve(&mut self, error: &str) {
-        self.halt_for_good(format!(
-            "{error}. Nothing of it is shared until it is started again or rechecked."
+        self.halt_for_good(told!(
+            "{error}. Nothing of it is shared until it is started again or its files are checked again."
         ));
     }
 
@@ -223,9 +250,12 @@ impl Torrent {
             Said::Unchoked | Said::AllowedFast => {
                 self.hungry.insert(key);
             }
-            Said::Interest => self.interest_changed(key),
+            Said::Interest => self.interest_changed(now, key),
             Said::Has(piece) => {
-                self.picker.peer_got(piece);
+                let id = peer.session.peer_id;
+                self.picker.peer_got(piece, id);
+                self.spread.on_have(now, key, piece);
+                self.leave_to_others(key, piece);
                 self.pieces_changed(now, key);
             }
             Said::HasSet { before } => {
@@ -233,10 +263,8 @@ impl Torrent {
                 self.picker.peer_joined(&peer.session.has);
                 self.pieces_changed(now, key);
             }
-            Said::Request(block) => self.on_request(key, block),
-            Said::Cancel(block) => self
-                .actions
-                .push(Action::Tell(key, PeerCommand::CancelUpload(block))),
+            Said::Request(block) => self.on_request(now, key, block),
+            Said::Cancel(block) => self.on_cancel(key, block),
             Said::Reject(block) => self.on_reject(now, key, block),
             Said::ListensAt(addr) => {
                 let is_seed = peer.session.is_seed();
@@ -266,33 +294,97 @@ impl Torrent {
         }
     }
 
-    fn interest_changed(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get(&key) else { return };
-        let served = self
-            .peers
-            .values()
-            .filter(|peer| !peer.session.am_choking)
-            .count();
-        let slot_is_free = served < self.settings.upload_slots;
-        // A free slot is given at once, and one that is no longer used is free at once.
-        if peer.session.am_choking == slot_is_free || !peer.session.peer_interested {
-            self.next_rechoke = None;
+    fn interest_changed(&mut self, now: Instant, key: PeerKey) {
+        let room = self.all_are_served && self.choker.has_room(self.is_complete(), self.served);
+        let slot_is_free = self.served < self.choker.slots();
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        peer.wants_something();
+        match (peer.session.peer_interested, peer.session.am_choking) {
+            // Nobody waits for a slot, so all others need not be looked at.
+            (true, true) if room => self.serve(now, key),
+            (true, true) => {
+                self.all_are_served = false;
+                if slot_is_free {
+                    self.rechoke_soon(now);
+                }
+            }
+            // A slot that is no longer wanted is free at once.
+            (false, false) => self.rechoke_soon(now),
+            _ => {}
         }
     }
 
-    fn on_request(&mut self, key: PeerKey, block: Block) {
-        let Some(peer) = self.peers.get(&key) else { return };
+    /// Gives a slot to a peer.
+    fn serve(&mut self, now: Instant, key: PeerKey) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            self.served += 1;
+            self.actions.push(Action::Tell(key, peer.unchoke(now)));
+        }
+    }
+
+    /// A slot is free. With many of them those who come or go meanwhile are looked at together, for all peers are.
+    fn rechoke_soon(&mut self, now: Instant) {
+        let soon = now + TOGETHER;
+        self.next_rechoke = self
+            .next_rechoke
+            .filter(|_| self.served >= MANY_SERVED)
+            .map(|at| at.min(soon));
+    }
+
+    fn on_request(&mut self, now: Instant, key: PeerKey, block: Block) {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return;
+        };
+        peer.wants_something();
+        let peer = &*peer;
         let session = &peer.session;
         let served = !session.am_choking || session.granted_fast.contains(&block.piece);
         let told = self.uploads_told.get(&key).copied().unwrap_or(0);
-        if served && self.have.has(block.piece) && peer.requests_in() + told < MOST_REQUESTS_WAITING {
-            self.uploads_told.insert(key, told + 1);
-            self.actions.push(Action::Tell(key, PeerCommand::Upload(block)));
+        let waiting = peer.requests_in() + told + self.spread.held_of(key);
+        if served && self.have.has(block.piece) && waiting < MOST_REQUESTS_WAITING {
+            let rate = peer.upload_rate();
+            let rate_of = |other: PeerKey| self.peers.get(&other).map_or(0, Peer::upload_rate);
+            // As a leecher we have nobody wait for what comes from others as well.
+            let unshared = self.have.is_full() && self.picker.is_unshared(block.piece);
+            let takes_over = |other: PeerKey| rate > 2 * rate_of(other);
+            if self.spread.on_request(now, key, block, unshared, takes_over) {
+                self.upload(key, block);
+            }
         } else if session.fast {
             let reject = vec![Message::RejectRequest(block)];
             self.actions.push(Action::Tell(key, PeerCommand::Send(reject)));
         }
         // Without the fast extension a choke has said it already; past the bound nobody is told, hence its size.
+    }
+
+    fn upload(&mut self, key: PeerKey, block: Block) {
+        *self.uploads_told.entry(key).or_default() += 1;
+        self.actions.push(Action::Tell(key, PeerCommand::Upload(block)));
+    }
+
+    fn on_cancel(&mut self, key: PeerKey, block: Block) {
+        if !self.spread.on_cancel(key, block) {
+            self.actions
+                .push(Action::Tell(key, PeerCommand::CancelUpload(block)));
+        } else if self.peers.get(&key).is_some_and(|peer| peer.session.fast) {
+            let reject = vec![Message::RejectRequest(block)];
+            self.actions.push(Action::Tell(key, PeerCommand::Send(reject)));
+        }
+    }
+
+    /// Sends what was held back and shall not wait any longer.
+    pub(super) fn release_held(&mut self, now: Instant) {
+        if self.spread.holds() {
+            let is_idle =
+                self.uploads_told.is_empty() && self.peers.values().all(|peer| peer.requests_in() == 0);
+            let picker = &self.picker;
+            let unshared = |piece| picker.is_unshared(piece);
+            for (key, block) in self.spread.release(now, is_idle, unshared) {
+                self.upload(key, block);
+            }
+        }
     }
 
     // Interest.
@@ -344,24 +436,41 @@ impl Torrent {
             return;
         }
         self.next_rechoke = Some(now + RECHOKE_EVERY);
-        let candidates: Vec<_> = self.peers.values().map(candidate).collect();
-        let chosen = self
+        let kept = self.spread.kept(now);
+        let peers = self.peers.values();
+        let candidates: Vec<_> = peers
+            .map(|peer| candidate(peer, kept.get(&peer.key).copied().unwrap_or(0)))
+            .collect();
+        let mut chosen = self
             .choker
             .rechoke(now, self.is_complete(), &candidates, &mut self.rng);
+        chosen.sort_unstable();
+        self.served = chosen.len();
+        self.all_are_served =
+            candidates.iter().filter(|candidate| candidate.interested).count() == chosen.len();
         for (key, peer) in &mut self.peers {
-            let serve = chosen.contains(key);
-            if serve != peer.session.am_choking {
-                continue;
+            match (chosen.binary_search(key).is_ok(), peer.session.am_choking) {
+                (true, true) => self.actions.push(Action::Tell(*key, peer.unchoke(now))),
+                (true, false) => peer.last_served = Some(now),
+                (false, true) => {}
+                (false, false) => {
+                    peer.session.am_choking = true;
+                    peer.unchoked_since = None;
+                    let mut granted = peer.session.granted_fast.clone();
+                    let keeps = kept.get(key).is_some_and(|kept| *kept > MOST_KEPT);
+                    if peer.session.fast && !keeps {
+                        // Half a first copy is of use to nobody.
+                        granted.extend(self.spread.fetched_by(*key));
+                    }
+                    self.actions
+                        .push(Action::Tell(*key, PeerCommand::Choke { granted }));
+                    let held = self.spread.on_choked(*key);
+                    if peer.session.fast && !held.is_empty() {
+                        let rejects = held.into_iter().map(Message::RejectRequest).collect();
+                        self.actions.push(Action::Tell(*key, PeerCommand::Send(rejects)));
+                    }
+                }
             }
-            peer.session.am_choking = !serve;
-            peer.unchoked_since = serve.then_some(now);
-            let command = if serve {
-                PeerCommand::Send(vec![Message::Unchoke])
-            } else {
-                let granted = peer.session.granted_fast.clone();
-                PeerCommand::Choke { granted }
-            };
-            self.actions.push(Action::Tell(*key, command));
         }
     }
 
@@ -369,12 +478,26 @@ impl Torrent {
 
     pub(super) fn tick_peers(&mut self, now: Instant) {
         let mut snubbing = Vec::new();
+        let fetches = !self.is_complete();
+        let slots_are_scarce = self.served >= self.choker.slots();
         for (key, peer) in &mut self.peers {
             peer.on_tick(now);
+            if !fetches {
+                let told = self.uploads_told.get(key).copied().unwrap_or(0);
+                let waiting = peer.requests_in() + told + self.spread.held_of(*key);
+                if peer.check_idle(now, waiting) && slots_are_scarce {
+                    self.next_rechoke = None;
+                }
+            }
             if peer.pipeline.check_snub(now) {
                 snubbing.push(*key);
             }
-            self.hungry.insert(*key);
+            if fetches {
+                self.hungry.insert(*key);
+            }
+        }
+        if self.have.is_full() && !self.spread.kept(now).is_empty() {
+            self.next_rechoke = None;
         }
         for key in snubbing {
             log::debug!(
@@ -388,6 +511,9 @@ impl Torrent {
     /// Closes connections, those first that are of the least use: with nobody who wants anything of the other,
     /// then by what they carry; of equals, the newest.
     pub fn close_least_useful(&mut self, now: Instant, count: usize) {
+        if count == 0 {
+            return;
+        }
         let mut by_use: Vec<_> = self
             .peers
             .values()
@@ -442,7 +568,7 @@ fn may_be_one_host(one: IpAddr, other: IpAddr) -> bool {
     one == other || one.is_ipv4() != other.is_ipv4()
 }
 
-fn candidate(peer: &Peer) -> Candidate {
+fn candidate(peer: &Peer, kept: u32) -> Candidate {
     Candidate {
         peer: peer.key,
         interested: peer.session.peer_interested,
@@ -452,5 +578,8 @@ fn candidate(peer: &Peer) -> Candidate {
         connected_at: peer.connected_at,
         snubbed: peer.pipeline.is_snubbed(),
         unchoked_since: peer.unchoked_since,
+        last_served: peer.last_served,
+        kept,
+        idle: peer.is_idle(),
     }
 }

@@ -3,14 +3,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::api::PeerDetail;
-use crate::peer::link::{PeerCounters, PeerKey};
+use crate::peer::link::{PeerCommand, PeerCounters, PeerKey};
 use crate::peer::session::Session;
 use crate::torrent::pipeline::Pipeline;
 use crate::torrent::rate::Rate;
 use crate::wire::handshake::Direction;
+use crate::wire::message::Message;
+
+/// Who is served and has asked for nothing for so long leaves the slot to others. Answers to an unchoke take less on any
+/// line.
+const IDLE_AFTER: Duration = Duration::from_secs(3);
 
 /// One connected peer.
 #[derive(Debug)]
@@ -27,6 +32,11 @@ pub struct Peer {
     pub connected_at: Instant,
     /// Since when we serve it.
     pub unchoked_since: Option<Instant>,
+    /// When it was last chosen to be served.
+    pub last_served: Option<Instant>,
+    /// Since when it is served and has nothing out at us.
+    asks_nothing_since: Option<Instant>,
+    is_idle: bool,
     /// Bytes of blocks that it sent us.
     pub downloaded: u64,
     /// Blocks that it sent and that nobody had asked for; one is forgiven with each tick.
@@ -47,6 +57,9 @@ impl Peer {
             counters,
             connected_at: now,
             unchoked_since: None,
+            last_served: None,
+            asks_nothing_since: None,
+            is_idle: false,
             downloaded: 0,
             unasked: 0,
             download_rate,
@@ -62,6 +75,38 @@ impl Peer {
         self.unasked = self.unasked.saturating_sub(1);
     }
 
+    /// Gives it a slot. Returns what tells it so.
+    pub fn unchoke(&mut self, now: Instant) -> PeerCommand {
+        self.session.am_choking = false;
+        self.unchoked_since = Some(now);
+        self.last_served = Some(now);
+        PeerCommand::Send(vec![Message::Unchoke])
+    }
+
+    /// It asks for a block, or is interested anew.
+    pub const fn wants_something(&mut self) {
+        self.asks_nothing_since = None;
+        self.is_idle = false;
+    }
+
+    /// Time has passed; `waiting`: how many of its requests wait to be answered. Says whether it has turned out that it
+    /// does not use its slot.
+    pub fn check_idle(&mut self, now: Instant, waiting: usize) -> bool {
+        if self.session.am_choking || waiting > 0 {
+            self.asks_nothing_since = None;
+            return false;
+        }
+        let since = *self.asks_nothing_since.get_or_insert(now);
+        let was_idle = self.is_idle;
+        self.is_idle |= now.saturating_duration_since(since) >= IDLE_AFTER;
+        self.is_idle && !was_idle
+    }
+
+    /// Whether it asked for nothing when it was last served.
+    pub const fn is_idle(&self) -> bool {
+        self.is_idle
+    }
+
     /// Bytes a second of blocks from it.
     pub fn download_rate(&self) -> u64 {
         self.download_rate.get()
@@ -74,7 +119,7 @@ impl Peer {
 
     /// Bytes of blocks that we sent it.
     pub fn uploaded(&self) -> u64 {
-        self.counters.payload_sent.load(Ordering::Relaxed)
+        self.counters.sent_payload()
     }
 
     /// Requests of its own that wait at our writer.
@@ -82,7 +127,7 @@ impl Peer {
         self.counters.uploads_queued.load(Ordering::Relaxed) as usize
     }
 
-    /// The peer for a person to look at.
+    /// The peer for a person to look at, but for what others know of it.
     pub fn detail(&self) -> PeerDetail {
         let session = &self.session;
         let pieces = session.has.len();
@@ -106,8 +151,12 @@ impl Peer {
             peer_choking: session.peer_choking,
             peer_interested: session.peer_interested,
             snubbed: self.pipeline.is_snubbed(),
+            refusing: self.pipeline.is_refusing(),
+            optimistic: false,
+            country: None,
             requests_out: self.pipeline.len(),
             requests_in: self.requests_in(),
+            pieces: Arc::clone(&session.has),
         }
     }
 }

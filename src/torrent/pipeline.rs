@@ -89,6 +89,11 @@ impl Pipeline {
         self.snubbed
     }
 
+    /// Whether the peer has refused since its last block what it should have served.
+    pub fn is_refusing(&self) -> bool {
+        self.refusals > 0
+    }
+
     /// Whether there is no telling that anything will come of what is out at it: it lets us wait too long, or chokes
     /// us again and again before it has sent anything.
     pub fn is_doubtful(&self) -> bool {

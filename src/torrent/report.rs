@@ -1,8 +1,12 @@
 //! A torrent for somebody to look at. Layer 2.
 
+use std::collections::BTreeMap;
+
 use crate::bitfield::Bitfield;
-use crate::engine::api::{FileDetail, PeerDetail, TorrentDetails};
+use crate::engine::api::{FileDetail, OpenPiece, PeerDetail, PieceMap, SpeedHistory, TorrentDetails};
 use crate::metainfo::{Info, Metainfo};
+use crate::picker::OpenProgress;
+use crate::storage::Whose;
 use crate::storage::layout::{FileIndex, Layout};
 use crate::torrent::peer::Peer;
 use crate::torrent::rate::Rate;
@@ -24,6 +28,7 @@ impl Torrent {
             upload_rate: rate(&self.upload_rate),
             downloaded: self.downloaded(),
             uploaded: self.uploaded(),
+            wasted: self.tally.wasted,
             peers: self.peers.len(),
             seeds: self.peers.values().filter(|peer| peer.session.is_seed()).count(),
         }
@@ -44,9 +49,52 @@ impl Torrent {
         }
     }
 
-    /// The connected peers.
-    pub fn peer_details(&self) -> Vec<PeerDetail> {
-        self.peers.values().map(Peer::detail).collect()
+    /// Adds what only a torrent at work knows.
+    pub fn complete_details(&self, details: &mut TorrentDetails) {
+        let optimistic = self.choker.optimistic();
+        let detail = |peer: &Peer| PeerDetail {
+            optimistic: optimistic == Some(peer.key),
+            ..peer.detail()
+        };
+        details.peers = self.peers.values().map(detail).collect();
+        details.known_peers = self.addresses.len();
+        details.disk_behind = self.assembly.disk_is_behind();
+        details.memory_short = self.assembly.memory_is_short();
+        details.map = self.piece_map();
+    }
+
+    fn piece_map(&self) -> PieceMap {
+        let progress = |open: OpenProgress| OpenPiece {
+            piece: open.piece.0,
+            received: open.received,
+            requested: open.requested,
+            total: open.total,
+        };
+        let mut open: BTreeMap<u32, OpenPiece> = self
+            .picker
+            .open_pieces()
+            .map(|open| (open.piece.0, progress(open)))
+            .collect();
+        // What the picker has let go is whole, and the disk threads have it.
+        for piece in self.assembly.open_pieces() {
+            let total = self.info.geometry.block_count(piece);
+            open.entry(piece.0).or_insert(OpenPiece {
+                piece: piece.0,
+                received: total,
+                requested: 0,
+                total,
+            });
+        }
+        let nobody = self.peers.is_empty();
+        PieceMap {
+            availability: if nobody {
+                Box::default()
+            } else {
+                self.picker.availabilities()
+            },
+            open: open.into_values().collect(),
+            suspect: self.failed_pieces.iter().map(|piece| piece.0).collect(),
+        }
     }
 
     /// What was counted in this run.
@@ -60,7 +108,7 @@ pub fn details(
     metainfo: &Metainfo,
     layout: &Layout,
     parked: &Parked,
-    own: impl Fn(FileIndex) -> bool,
+    whose: impl Fn(FileIndex) -> Whose,
 ) -> TorrentDetails {
     let info = &metainfo.info;
     let tally = parked.tally;
@@ -80,9 +128,14 @@ pub fn details(
         upload_limit_kib: 0,
         comment: metainfo.comment.clone(),
         created_by: metainfo.created_by.clone(),
-        files: file_details(info, layout, parked, own),
+        files: file_details(info, layout, parked, whose),
         trackers: Vec::new(),
         peers: Vec::new(),
+        known_peers: parked.known_peers.len(),
+        disk_behind: false,
+        memory_short: false,
+        map: PieceMap::default(),
+        speeds: SpeedHistory::default(),
     }
 }
 
@@ -90,17 +143,22 @@ fn file_details(
     info: &Info,
     layout: &Layout,
     parked: &Parked,
-    own: impl Fn(FileIndex) -> bool,
+    whose: impl Fn(FileIndex) -> Whose,
 ) -> Vec<FileDetail> {
     let shown = info.files.iter().filter(|file| !file.padding);
     shown
         .zip(layout.numbered())
-        .map(|(entry, (index, file))| FileDetail {
-            path: entry.path.clone(),
-            length: file.length,
-            done: verified_bytes(layout, index, &parked.have),
-            priority: parked.priorities.get(index.get()).copied().unwrap_or_default(),
-            own: own(index),
+        .map(|(entry, (index, file))| {
+            let Whose { own, in_the_way } = whose(index);
+            FileDetail {
+                path: entry.path.clone(),
+                length: file.length,
+                pieces: layout.pieces_of_file(index),
+                done: verified_bytes(layout, index, &parked.have),
+                priority: parked.priorities.get(index.get()).copied().unwrap_or_default(),
+                own,
+                in_the_way,
+            }
         })
         .collect()
 }

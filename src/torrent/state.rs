@@ -17,14 +17,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bitfield::Bitfield;
-use crate::choker::Choker;
+use crate::choker::{Choker, Slots};
 use crate::engine::api::Priority;
 use crate::geometry::{Block, PieceIndex};
 use crate::id::PeerId;
 use crate::memory::{BlockBuf, Budget};
 use crate::metainfo::Info;
-use crate::peer::link::{CloseReason, PeerCommand, PeerKey};
+use crate::peer::link::{CloseReason, PeerCommand, PeerCounters, PeerKey};
 use crate::picker::Picker;
+use crate::sentence::told;
 use crate::storage::StorageError;
 use crate::storage::layout::Layout;
 use crate::storage::task::{DiskResult, DiskTask};
@@ -34,6 +35,7 @@ use crate::torrent::blame::Blame;
 use crate::torrent::peer::Peer;
 use crate::torrent::rate::Rate;
 use crate::torrent::selection;
+use crate::torrent::spread::Spread;
 use crate::torrent::status::{Halted, Tally};
 
 /// How many pieces a check has at the disk threads at a time: enough to keep them all busy.
@@ -48,7 +50,7 @@ pub struct Settings {
     /// From how many peers it downloads at a time; 0: from all that let it.
     pub active_peers: usize,
     /// How many peers it serves at a time, the optimistic one included.
-    pub upload_slots: usize,
+    pub upload_slots: Slots,
     /// Most connections.
     pub max_connections: usize,
     /// The port that peers reach us at.
@@ -162,8 +164,16 @@ pub struct Torrent {
     pub(super) picker: Picker,
     pub(super) choker: Choker,
     pub(super) next_rechoke: Option<Instant>,
+    /// How many peers are served.
+    pub(super) served: usize,
+    /// Whether these are all who want something.
+    pub(super) all_are_served: bool,
+    /// First copies that we give as a seed.
+    pub(super) spread: Spread,
     pub(super) assembly: Assembly,
     pub(super) blame: Blame,
+    /// Pieces that came with a wrong hash and have not come well since, for the display.
+    pub(super) failed_pieces: BTreeSet<PieceIndex>,
     pub(super) addresses: AddressBook,
     pub(super) peers: BTreeMap<PeerKey, Peer>,
     /// Peers that may have room for requests.
@@ -196,6 +206,9 @@ pub struct Torrent {
     pub(super) downloaded: u64,
     /// Bytes of blocks sent to peers that have left since.
     pub(super) uploaded_to_gone: u64,
+    /// What the writers of those count that left a moment ago: a peer may close right after its last block, before our
+    /// writer has counted that one.
+    pub(super) leaving: Vec<Arc<PeerCounters>>,
     pub(super) tally: Tally,
     pub(super) download_rate: Rate,
     pub(super) upload_rate: Rate,
@@ -211,8 +224,12 @@ impl Torrent {
             picker: Picker::new(geometry, &start.have),
             choker: Choker::new(start.settings.upload_slots),
             next_rechoke: None,
+            served: 0,
+            all_are_served: true,
+            spread: Spread::default(),
             assembly: Assembly::new(geometry, start.budget),
             blame: Blame::default(),
+            failed_pieces: BTreeSet::new(),
             addresses: AddressBook::default(),
             peers: BTreeMap::new(),
             hungry: BTreeSet::new(),
@@ -232,6 +249,7 @@ impl Torrent {
             upload_only_told: false,
             downloaded: 0,
             uploaded_to_gone: 0,
+            leaving: Vec::new(),
             tally: start.tally,
             download_rate: Rate::default(),
             upload_rate: Rate::default(),
@@ -245,6 +263,7 @@ impl Torrent {
             sequential: false,
             have: start.have,
         };
+        torrent.picker.set_own_id(start.own_id);
         // What was complete before this run is not announced as finished.
         torrent.set_priorities(start.priorities);
         torrent.finished_told = torrent.is_complete() && torrent.check.is_none();
@@ -292,7 +311,8 @@ impl Torrent {
 
     /// Bytes of blocks sent in this run.
     pub fn uploaded(&self) -> u64 {
-        self.uploaded_to_gone + self.peers.values().map(Peer::uploaded).sum::<u64>()
+        let leaving = self.leaving.iter().map(|counters| counters.sent_payload());
+        self.uploaded_to_gone + leaving.sum::<u64>() + self.peers.values().map(Peer::uploaded).sum::<u64>()
     }
 
     /// Bytes of blocks received in this run that were kept.
@@ -355,6 +375,7 @@ impl Torrent {
     /// Call this twice a second or so.
     pub fn on_tick(&mut self, now: Instant) {
         self.tick_peers(now);
+        self.count_for_good();
         self.close_least_useful(
             now,
             self.peers.len().saturating_sub(self.settings.max_connections),
@@ -384,6 +405,7 @@ impl Torrent {
         self.prepare();
         self.tell_if_upload_only();
         self.rechoke_if_due(now);
+        self.release_held(now);
         self.flush_spills();
         self.feed_hungry(now);
         // Not before: a host whose last answer came in this turn has only now been asked for more.
@@ -397,7 +419,7 @@ impl Torrent {
 
     /// Makes the disk ready for what is wanted, before anything is asked for.
     fn prepare(&mut self) {
-        let due = self.readiness == Readiness::No && !self.is_complete();
+        let due = self.settings.fetch && self.readiness == Readiness::No && !self.is_complete();
         let halted = self
             .halt
             .as_ref()
@@ -407,7 +429,9 @@ impl Torrent {
             self.preparing += 1;
             self.at_disk += 1;
             let wanted = selection::wanted_files(&self.layout, &self.priorities);
-            self.actions.push(Action::Disk(DiskTask::Prepare { wanted }));
+            let verified = self.have.clone();
+            self.actions
+                .push(Action::Disk(DiskTask::Prepare { wanted, verified }));
         }
     }
 
@@ -430,6 +454,7 @@ impl Torrent {
 
     fn reset_picker(&mut self) {
         self.picker = Picker::new(self.info.geometry, &self.have);
+        self.picker.set_own_id(self.own_id);
         self.picker.set_sequential(self.sequential);
         self.set_priorities(self.priorities.clone());
     }
@@ -474,7 +499,7 @@ impl Torrent {
                 error,
             } => {
                 self.checked(Some(piece));
-                self.halt_for_good(format!(
+                self.halt_for_good(told!(
                     "{error}. The check of its data goes on when it is started again."
                 ));
             }
@@ -506,13 +531,21 @@ impl Torrent {
     }
 
     pub(super) fn everybody_is_hungry(&mut self) {
+        // Who has all that is wanted asks nobody, and may have a thousand peers.
+        if self.is_complete() {
+            return;
+        }
         self.hungry.extend(self.peers.keys().copied());
     }
 
     /// Stops fetching because of an error of the disk; a full one is tried again by itself.
     pub(super) fn halt(&mut self, now: Instant, error: &StorageError) {
         if !error.is_disk_full() {
-            return self.halt_for_good(format!("{error}."));
+            self.halt_for_good(format!("{error}."));
+            if let Some(halt) = self.halt.as_mut().filter(|_| error.is_in_the_way()) {
+                halt.why.in_the_way = true;
+            }
+            return;
         }
         let retry_at = Some(now + FULL_DISK_RETRY);
         match &mut self.halt {
@@ -520,7 +553,7 @@ impl Torrent {
             Some(halt) if halt.why.retries => halt.retry_at = retry_at,
             Some(_) => {}
             None => self.set_halt(
-                format!("{error}. The download goes on by itself when there is room."),
+                told!("{error}. The download goes on by itself when there is room."),
                 retry_at,
             ),
         }
@@ -539,6 +572,7 @@ impl Torrent {
             why: Halted {
                 message: message.clone(),
                 retries: retry_at.is_some(),
+                in_the_way: false,
             },
             retry_at,
         });

@@ -25,6 +25,8 @@ pub struct TorrentStatus {
     pub downloaded: u64,
     /// Bytes of blocks sent in this run of its thread.
     pub uploaded: u64,
+    /// Bytes of blocks that came for nothing, since the start of the program.
+    pub wasted: u64,
     /// Connected peers.
     pub peers: usize,
     /// Those that have everything.
@@ -38,6 +40,8 @@ pub struct Halted {
     pub message: String,
     /// It tries again by itself, as on a full disk. Else it waits for the user.
     pub retries: bool,
+    /// Somebody else's file is in the way.
+    pub in_the_way: bool,
 }
 
 /// What is kept of a torrent between two runs of its thread, on disk and in memory.

@@ -5,5 +5,6 @@ mod choices;
 mod disk;
 mod joining;
 mod random;
+mod shown;
 mod upload;
 mod world;

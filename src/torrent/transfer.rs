@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::memory::BlockBuf;
-use crate::peer::link::{BlockInput, CloseReason, PeerCommand, PeerKey, RunPart};
+use crate::peer::link::{CloseReason, PeerCommand, PeerKey};
 use crate::picker::Received;
 use crate::storage::task::{BlockDigest, DiskResult, DiskTask};
 use crate::torrent::assembly::Stored;
@@ -148,14 +148,14 @@ impl Torrent {
     // Receiving.
 
     /// A peer sent a block; the numbers are as they came from the wire.
-    pub(super) fn on_block(&mut self, now: Instant, key: PeerKey, input: BlockInput) {
+    pub(super) fn on_block(&mut self, now: Instant, key: PeerKey, piece: u32, begin: u32, data: BlockBuf) {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
-        let length = input.data.len() as u32;
+        let length = data.len() as u32;
         let block = Block {
-            piece: PieceIndex(input.piece),
-            begin: input.begin,
+            piece: PieceIndex(piece),
+            begin,
             length,
         };
         self.hungry.insert(key);
@@ -188,7 +188,7 @@ impl Torrent {
         for other in also_asked {
             self.cancel(other, block);
         }
-        self.store(block, author, input.data, input.run);
+        self.store(block, author, data);
     }
 
     fn waste(&mut self, now: Instant, key: PeerKey, length: u32, asked: bool) {
@@ -206,6 +206,36 @@ impl Torrent {
         }
     }
 
+    /// A peer has got a piece that we ask a seed for: the seed should rather send what nobody has. What we lack of the
+    /// piece comes from that peer, or from one that has it from there.
+    pub(super) fn leave_to_others(&mut self, from: PeerKey, piece: PieceIndex) {
+        if !self.assembly.is_open(piece) || !self.picker.has_unshared_like(piece) {
+            return;
+        }
+        let asked = |(key, peer): &(&PeerKey, &Peer)| {
+            **key != from && peer.session.is_seed() && peer.pipeline.asks_for(piece)
+        };
+        let seeds: Vec<_> = self.peers.iter().filter(asked).map(|(key, _)| *key).collect();
+        if seeds.is_empty() {
+            return;
+        }
+        for key in seeds {
+            let Some(peer) = self.peers.get_mut(&key) else {
+                continue;
+            };
+            let blocks = peer.pipeline.drain_piece(piece);
+            self.assembly.give_back_blocks(blocks.len());
+            for block in &blocks {
+                self.picker.release(key, *block);
+            }
+            self.hungry.insert(key);
+            let cancels = blocks.into_iter().map(Message::Cancel).collect();
+            self.actions.push(Action::Tell(key, PeerCommand::Send(cancels)));
+        }
+        self.drop_idle_pieces();
+        self.everybody_is_hungry();
+    }
+
     fn cancel(&mut self, key: PeerKey, block: Block) {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
@@ -218,17 +248,16 @@ impl Torrent {
         }
     }
 
-    fn store(&mut self, block: Block, author: Author, data: BlockBuf, run: Option<RunPart>) {
+    fn store(&mut self, block: Block, author: Author, data: BlockBuf) {
         let piece = block.piece;
-        match self.assembly.store(block, author, data, run) {
+        match self.assembly.store(block, author, data) {
             Stored::Kept => {}
-            Stored::Whole { blocks, digest } => {
+            Stored::Whole(blocks) => {
                 let expected = self.info.piece_hashes[piece.get()];
                 let digests = self.blame.is_open(piece);
                 self.submit(DiskTask::WritePiece {
                     piece,
                     expected,
-                    is_right: digest == Some(expected),
                     blocks,
                     digests,
                 });
@@ -285,7 +314,7 @@ impl Torrent {
                 self.assembly.spilled(&blocks);
                 self.halt(now, &error);
             }
-            DiskResult::Prepared => {
+            DiskResult::Prepared { .. } => {
                 self.preparing = self.preparing.saturating_sub(1);
                 // With others on their way, what is wanted has changed meanwhile: the last answer counts.
                 if self.preparing == 0 && self.readiness == Readiness::Asked {
@@ -301,6 +330,7 @@ impl Torrent {
     fn piece_is_good(&mut self, now: Instant, piece: PieceIndex, digests: Option<Vec<BlockDigest>>) {
         self.assembly.close(piece);
         self.picker.verified(piece);
+        self.failed_pieces.remove(&piece);
         self.tally.pieces_received += 1;
         if self.have.insert(piece) {
             let have = self.have.count();
@@ -322,6 +352,7 @@ impl Torrent {
         self.tally.wasted += u64::from(self.info.geometry.piece_size(piece));
         let authors = self.assembly.close(piece).unwrap_or_default();
         self.picker.failed(piece);
+        self.failed_pieces.insert(piece);
         log::warn!(
             "{}: piece {piece} has a wrong hash and is fetched again",
             self.info.name

@@ -1,4 +1,4 @@
-//! One HTTP request to a tracker, over sockets of the one factory. Layer 3.
+//! One HTTP request to a tracker, or for a `.torrent`, over sockets of the one factory. Layer 3.
 //!
 //! Bounded in every way: a time limit for all of it, redirects and name included, [`MAX_REDIRECTS`], and
 //! [`MAX_BODY`] after decompression. Proxies of the environment are not used.
@@ -25,6 +25,10 @@ use ureq::{Agent, Error, Timeout};
 use super::http;
 use super::tls::{TlsConnector, TlsError};
 use crate::net::sockets::SocketFactory;
+use crate::sentence::of_system;
+
+/// Who asks a tracker, or a server for a torrent.
+pub(crate) const USER_AGENT: &str = concat!("DTorrent/", env!("CARGO_PKG_VERSION"));
 
 /// For a whole request, outside of tests.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(20);
@@ -34,7 +38,7 @@ const MAX_REDIRECTS: u32 = 5;
 /// Bytes of an answer: 5,000 peers as dictionaries are less than half of it.
 pub(crate) const MAX_BODY: u64 = 1 << 20;
 
-/// Why there is no answer. The texts never hold the URL, which may hold a passkey.
+/// Why there is no answer, in words for a tracker's. The texts never hold the URL, which may hold a passkey.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     /// It did not answer in time.
@@ -46,9 +50,9 @@ pub(crate) enum FetchError {
     /// It redirects in a circle, or nearly.
     #[error("the tracker redirects more than {MAX_REDIRECTS} times")]
     Redirects,
-    /// More than [`MAX_BODY`] bytes.
-    #[error("the tracker's answer is longer than {MAX_BODY} bytes")]
-    TooLong,
+    /// More bytes than are wanted.
+    #[error("the tracker's answer is longer than {0} bytes")]
+    TooLong(u64),
     /// A redirect to what is no URL.
     #[error("the tracker redirects to an address that is not valid")]
     BadUrl,
@@ -67,8 +71,16 @@ pub(crate) enum FetchError {
     #[error("the tracker says: {0}")]
     Refused(String),
     /// The network, TLS or HTTP.
-    #[error("the tracker cannot be reached: {0}")]
+    #[error("the tracker cannot be reached: {problem}", problem = words(.0))]
     Http(#[source] Error),
+}
+
+/// What went wrong, without what only its maker knows.
+pub(crate) fn words(error: &Error) -> String {
+    match error {
+        Error::Io(error) => of_system(error),
+        error => error.to_string(),
+    }
 }
 
 impl From<Error> for FetchError {
@@ -77,7 +89,7 @@ impl From<Error> for FetchError {
             Error::Timeout(_) => Self::Timeout,
             Error::HostNotFound => Self::HostNotFound,
             Error::TooManyRedirects => Self::Redirects,
-            Error::BodyExceedsLimit(_) => Self::TooLong,
+            Error::BodyExceedsLimit(limit) => Self::TooLong(limit),
             Error::BadUri(_) | Error::RedirectFailed => Self::BadUrl,
             // Its type is not public. It quotes the address, with all that is secret in there.
             Error::Protocol(error) if error.to_string().starts_with("location header") => Self::BadUrl,
@@ -125,9 +137,14 @@ impl Fetcher {
 
     /// The body of the answer.
     pub(crate) fn fetch(&self, url: &str) -> Result<Vec<u8>, FetchError> {
+        self.fetch_up_to(MAX_BODY, url)
+    }
+
+    /// The same, where the body may have so many bytes.
+    pub(crate) fn fetch_up_to(&self, most: u64, url: &str) -> Result<Vec<u8>, FetchError> {
         let mut response = self.agent(url).get(url).header("Connection", "close").call()?;
         let status = response.status();
-        let body = response.body_mut().with_config().limit(MAX_BODY).read_to_vec()?;
+        let body = response.body_mut().with_config().limit(most).read_to_vec()?;
         if status.is_success() {
             return Ok(body);
         }

@@ -12,17 +12,18 @@
 //! | [`status`] | 1 | how the trackers of a torrent stand |
 //! | [`swarm`] | 2 | the peers of all swarms: what a tracker remembers |
 //! | `queue` | 2 | which of the waiting requests may run, so that no tracker starves another |
-//! | `fetch`, `tls` | 3 | the HTTP client, encryption and the words for its failures |
+//! | `fetch`, `tls` | 3 | the HTTP client (which fetches a `.torrent` by its link, too), encryption and the words for its failures |
 //! | `datagrams`, [`client`] | 3 | the UDP sockets, the announcer |
 //! | [`server`] | 3 | a tracker's faces: what answers the announces of others |
 //! | [`node`] | 3 | a tracker inside the client |
+//! | [`visitor`] | 3 | reads what a tracker tells of its ring |
 
 pub mod announce;
 pub mod client;
 pub mod compact;
 mod datagrams;
 pub mod exchange;
-mod fetch;
+pub(crate) mod fetch;
 pub mod http;
 pub mod node;
 mod queue;
@@ -33,3 +34,4 @@ pub mod tiers;
 mod tls;
 pub mod udp;
 pub mod url;
+pub mod visitor;

@@ -2,8 +2,11 @@
 
 use std::time::Instant;
 
+use serde::Serialize;
+
 /// How a tracker stands with us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum TrackerState {
     /// Never asked: a tracker before it in the tier answers.
     Idle,
@@ -36,4 +39,21 @@ pub struct TrackerStatus {
     pub peers: usize,
     /// When it is asked again.
     pub next_announce: Option<Instant>,
+}
+
+impl TrackerStatus {
+    /// A tracker of which nothing is known.
+    pub fn unasked(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            tier: 0,
+            state: TrackerState::Idle,
+            warning: None,
+            seeds: None,
+            leechers: None,
+            downloads: None,
+            peers: 0,
+            next_announce: None,
+        }
+    }
 }

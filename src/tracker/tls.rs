@@ -1,8 +1,8 @@
-//! TLS to trackers, with failures in words. Layer 3.
+//! TLS to trackers and other servers, with failures in words. Layer 3.
 //!
 //! The certificates that are trusted are those of the system's OpenSSL: the folder of `ca-certificates`, or
 //! what the environment variables `SSL_CERT_FILE` and `SSL_CERT_DIR` name at the start of the program. Nothing
-//! turns the check of a certificate off: who runs a tracker with a certificate of his own adds its CA to them.
+//! turns the check of a certificate off: who runs a server with a certificate of his own adds its CA to them.
 
 use ureq::Error;
 use ureq::http::Uri;
@@ -13,20 +13,20 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector, NativeTlsConnec
 pub(crate) enum TlsError {
     /// Nobody that this system knows vouches for it.
     #[error(
-        "the certificate of {origin} is not trusted ({problem}); if you trust this tracker, add its CA to the \
+        "the certificate of {origin} is not trusted ({problem}); if you trust this server, add its CA to the \
          certificates of the system, or name the file of the CA in SSL_CERT_FILE and start again"
     )]
     Untrusted { origin: String, problem: String },
     /// It is somebody else's.
     #[error(
         "the certificate of {origin} is not for this host ({problem}); the URL may be wrong, or somebody else \
-         answers in place of the tracker"
+         answers in its place"
     )]
     WrongHost { origin: String, problem: String },
     /// It is not valid now.
     #[error(
         "the certificate of {origin} is not valid today ({problem}); see whether the clock of this computer \
-         is right, else the tracker has to renew it"
+         is right, else the server has to renew it"
     )]
     WrongTime { origin: String, problem: String },
     /// What answers is likely plain HTTP.

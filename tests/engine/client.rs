@@ -40,6 +40,18 @@ impl Client {
     }
 
     fn start_for(scope: Option<Scope>, config: Config, home: &Path, config_path: Option<PathBuf>) -> Self {
+        let mut client = Self::launch(scope, config, home, config_path);
+        client.wait_for("that it listens", |snapshot| !snapshot.listening.is_empty());
+        client
+    }
+
+    /// Starts one that gets no port, perhaps.
+    pub(crate) fn launch(
+        scope: Option<Scope>,
+        config: Config,
+        home: &Path,
+        config_path: Option<PathBuf>,
+    ) -> Self {
         let (events_tx, events) = unbounded();
         let engine = Engine::start(EngineSetup {
             config: config.clone(),
@@ -48,15 +60,13 @@ impl Client {
             scope,
             on_event: Box::new(move |event| drop(events_tx.send(event))),
         });
-        let mut client = Self {
+        Self {
             engine: Some(engine.unwrap()),
             events,
             seen: Vec::new(),
             config,
             home: home.to_owned(),
-        };
-        client.wait_for("that it listens", |snapshot| !snapshot.listening.is_empty());
-        client
+        }
     }
 
     /// Ends this engine and starts another one with the same folders.

@@ -110,7 +110,7 @@ fn a_seed_whose_file_was_cut_short_says_so_and_is_whole_again_after_a_recheck() 
     let failed = seed.wait_state(torrent.id(), TorrentState::Failed);
     let why = failed.error.unwrap();
     assert!(
-        why.contains("films/b is shorter than it should be") && why.contains("recheck"),
+        why.contains("films/b is shorter than it should be") && why.contains("check the files again"),
         "{why}"
     );
     let told = |event: &&EngineEvent| matches!(event, EngineEvent::Failed { info_hash: Some(id), .. } if *id == torrent.id());

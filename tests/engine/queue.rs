@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use dtorrent::config::Config;
-use dtorrent::engine::api::{EngineCommand, EngineEvent, EngineSnapshot, TorrentState};
+use dtorrent::engine::api::{EngineCommand, EngineEvent, EngineSnapshot, QueueStep, TorrentState};
 use tempfile::tempdir;
 
 use crate::client::{Client, PIECE, Torrent, config};
@@ -151,4 +151,81 @@ fn rows_that_do_not_change_are_told_again_as_they_are() {
         &row(&after, &torrents[0]),
         &row(&moved, &torrents[0])
     ));
+}
+
+#[test]
+fn a_stalled_download_keeps_nobody_waiting() {
+    let home = tempdir().unwrap();
+    let torrents = ["a", "b", "c"].map(|name| Torrent::file(name, 10 * PIECE));
+    let mut seed = Client::start(&home.path().join("seed"));
+    let peer = seed.seed(&torrents[0]);
+    seed.seed(&torrents[2]);
+    let leech_home = home.path().join("leech");
+    let mut config = config(&leech_home);
+    config.transfer.max_active_downloads = 1;
+    config.transfer.stalled_after_seconds = 1;
+    let mut leech = Client::start_with(config, &leech_home, None);
+    // Nobody is known who has the first.
+    for torrent in &torrents[..2] {
+        leech.add(&torrent.metainfo, &[]);
+    }
+    leech.wait_torrent(torrents[0].id(), "nothing", |torrent| torrent.stalled);
+    leech.wait_state(torrents[1].id(), TorrentState::Downloading);
+    leech.wait_torrent(torrents[1].id(), "nothing", |torrent| torrent.stalled);
+    leech.add(&torrents[2].metainfo, &[peer]);
+    leech.wait_state(torrents[2].id(), TorrentState::Seeding);
+    // Both still look for peers.
+    leech.send(EngineCommand::AddPeers {
+        info_hash: torrents[0].id(),
+        peers: vec![peer],
+    });
+    let done = leech.wait_state(torrents[0].id(), TorrentState::Seeding);
+    assert!(!done.stalled);
+}
+
+#[test]
+fn who_is_started_now_waits_for_no_turn() {
+    let home = tempdir().unwrap();
+    let torrents = ["a", "b", "c"].map(|name| Torrent::file(name, 10 * PIECE));
+    let mut config = config(home.path());
+    config.transfer.max_active_downloads = 1;
+    let mut client = Client::start_with(config, home.path(), None);
+    for torrent in &torrents {
+        client.add(&torrent.metainfo, &[]);
+    }
+    client.wait_state(torrents[2].id(), TorrentState::Queued);
+    client.send(EngineCommand::StartNow(torrents[2].id()));
+    let forced = client.wait_state(torrents[2].id(), TorrentState::Downloading);
+    assert!(forced.forced);
+    // Nobody has lost his place to it, and nobody has gained one.
+    client.wait_state(torrents[0].id(), TorrentState::Downloading);
+    client.wait_state(torrents[1].id(), TorrentState::Queued);
+    let mut client = client.restart();
+    let forced = client.wait_state(torrents[2].id(), TorrentState::Downloading);
+    assert!(forced.forced, "it is kept");
+    client.send(EngineCommand::Start(torrents[2].id()));
+    client.wait_state(torrents[2].id(), TorrentState::Queued);
+}
+
+#[test]
+fn several_move_in_the_queue_together() {
+    let home = tempdir().unwrap();
+    let torrents = ["a", "b", "c", "d"].map(|name| Torrent::file(name, PIECE));
+    let mut client = Client::start(home.path());
+    for torrent in &torrents {
+        client.add(&torrent.metainfo, &[]);
+    }
+    client.wait_for("all four", |snapshot| snapshot.torrents.len() == 4);
+    client.send(EngineCommand::MoveInQueue {
+        info_hashes: vec![torrents[3].id(), torrents[1].id()],
+        step: QueueStep::Top,
+    });
+    let order: Vec<_> = client
+        .restart()
+        .next_snapshot()
+        .torrents
+        .iter()
+        .map(|torrent| torrent.info_hash)
+        .collect();
+    assert_eq!(order, [1, 3, 0, 2].map(|number: usize| torrents[number].id()));
 }

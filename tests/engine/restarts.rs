@@ -16,8 +16,14 @@ fn everything_the_user_chose_is_kept() {
     client.seed(&torrent);
     client.send(EngineCommand::SetLimits {
         info_hash: torrent.id(),
-        download_kib: 12,
-        upload_kib: 34,
+        download_kib: Some(12),
+        upload_kib: Some(5),
+    });
+    // One direction alone leaves the other as it is.
+    client.send(EngineCommand::SetLimits {
+        info_hash: torrent.id(),
+        download_kib: None,
+        upload_kib: Some(34),
     });
     client.send(EngineCommand::SetSequential {
         info_hash: torrent.id(),
@@ -55,7 +61,8 @@ fn data_that_is_trusted_counts_unread_until_it_is_checked() {
     fs::rename(home.path().join("data/gilm"), home.path().join("data/film")).unwrap();
     let mut client = Client::start(home.path());
     client.add(&torrent.metainfo, &[]);
-    client.wait_state(id, TorrentState::Downloading);
+    // It looks like the user's own file.
+    client.wait_state(id, TorrentState::Failed);
     client.send(EngineCommand::Trust(id));
     let trusted = client.wait_state(id, TorrentState::Seeding);
     assert_eq!(trusted.wanted_done, trusted.total_length);
@@ -113,6 +120,10 @@ fn damaged_state_costs_a_check_or_an_addition_and_is_told() {
     assert_eq!(client.next_snapshot().torrents.len(), 1);
     let told = format!("{:?}", client.seen);
     assert!(told.contains("cannot be read") && told.contains("cannot be used"));
+    assert!(
+        told.contains("\"one: ") && told.contains("all data is checked"),
+        "{told}"
+    );
     client.seed(&two);
 }
 
@@ -204,7 +215,7 @@ fn files_that_have_gone_are_told_of_and_fetched_again() {
     // What is not wanted is not fetched, and nobody needs to know.
     client.send(EngineCommand::SetPriorities {
         info_hash: torrent.id(),
-        priorities: vec![Priority::Normal, Priority::Normal, Priority::Skip],
+        files: vec![(2, Priority::Skip)],
     });
     client.stop();
     for name in ["films/a", "films/b", "films/c"] {
@@ -225,7 +236,7 @@ fn files_that_have_gone_are_told_of_and_fetched_again() {
     for (a, wanted) in [(Priority::Skip, half), (Priority::Normal, 2 * half)] {
         client.send(EngineCommand::SetPriorities {
             info_hash: torrent.id(),
-            priorities: vec![a, Priority::Normal, Priority::Skip],
+            files: vec![(0, a)],
         });
         let one = client.wait_torrent(torrent.id(), "the choice", |torrent| {
             torrent.wanted_length == wanted
@@ -257,4 +268,33 @@ fn files_that_are_on_their_way_are_not_missing() {
     client.send(EngineCommand::Start(torrent.id()));
     let found = client.wait_state(torrent.id(), TorrentState::Seeding);
     assert_eq!((found.folder, found.notice), (new, None));
+}
+
+#[test]
+fn a_kill_forgets_half_a_minute_of_what_was_transferred_at_most() {
+    let home = tempdir().unwrap();
+    let torrent = Torrent::file("film", 8 * PIECE);
+    let mut seed = Client::start(&home.path().join("seed"));
+    let peer = seed.seed(&torrent);
+    let mut leech = Client::start(&home.path().join("leech"));
+    leech.add(&torrent.metainfo, &[peer]);
+    leech.wait_state(torrent.id(), TorrentState::Seeding);
+    // The leech saved what it received when it was complete; what the seed sent is saved by time alone.
+    seed.listen(Duration::from_secs(31));
+    // What a killed program leaves is what is there now.
+    let killed = home.path().join("killed");
+    fs::create_dir_all(killed.join("state/torrents")).unwrap();
+    for folder in ["state", "state/torrents"] {
+        for file in fs::read_dir(home.path().join("seed").join(folder)).unwrap() {
+            let file = file.unwrap();
+            if file.file_type().unwrap().is_file() {
+                fs::copy(file.path(), killed.join(folder).join(file.file_name())).unwrap();
+            }
+        }
+    }
+    let mut next = Client::start(&killed);
+    let sent = next.wait_torrent(torrent.id(), "it", |_| true).uploaded;
+    let snapshot = next.next_snapshot();
+    assert_eq!(sent, 8 * PIECE as u64);
+    assert_eq!(snapshot.statistics.all_time.uploaded, sent);
 }

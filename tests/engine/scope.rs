@@ -20,6 +20,7 @@ fn a_run_for_one_torrent_leaves_the_others_as_they_are() {
     let mut client = client.restart_for(Scope {
         torrents: BTreeSet::from([torrents[0].id()]),
         fetch: true,
+        seed_until_ratio: None,
     });
     client.wait_state(torrents[0].id(), TorrentState::Seeding);
     client.wait_state(torrents[1].id(), TorrentState::Paused);
@@ -49,6 +50,7 @@ fn a_run_that_only_serves_writes_to_no_file() {
     let mut damaged = damaged.restart_for(Scope {
         torrents: BTreeSet::from([torrent.id()]),
         fetch: false,
+        seed_until_ratio: None,
     });
     let mut bytes = fs::read(&path).unwrap();
     bytes[3 * PIECE] ^= 1;

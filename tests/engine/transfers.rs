@@ -121,12 +121,20 @@ fn files_can_be_left_out_and_fetched_later() {
     );
     leech.send(EngineCommand::SetPriorities {
         info_hash: id,
-        priorities: vec![Priority::Normal; 2],
+        files: vec![(0, Priority::Skip), (3, Priority::Skip)],
     });
-    leech.wait_failure("the choice is for 2 files, but the torrent has 3 files");
+    leech.wait_failure("the choice is for 4 files, but the torrent has 3 files");
+    // Two quick changes, the second of somebody who has not seen the first: both hold.
+    for file in [0, 2] {
+        leech.send(EngineCommand::SetPriorities {
+            info_hash: id,
+            files: vec![(file, Priority::Skip)],
+        });
+    }
+    leech.wait_torrent(id, "both changes", |torrent| torrent.wanted_length == 0);
     leech.send(EngineCommand::SetPriorities {
         info_hash: id,
-        priorities: vec![Priority::Normal; 3],
+        files: (0..3).map(|file| (file, Priority::Normal)).collect(),
     });
     leech.send(EngineCommand::AddPeers {
         info_hash: id,
@@ -240,7 +248,7 @@ fn no_command_for_a_torrent_that_is_not_there_does_harm() {
     client.send(EngineCommand::Watch(Some(info_hash)));
     client.send(EngineCommand::SetPriorities {
         info_hash,
-        priorities: vec![Priority::High],
+        files: vec![(0, Priority::High)],
     });
     client.send(EngineCommand::SetQueuePosition {
         info_hash,
@@ -283,7 +291,7 @@ fn a_torrent_of_empty_files_is_complete_once_they_exist() {
 fn limit(client: &Client, torrent: &Torrent, download_kib: u64) {
     client.send(EngineCommand::SetLimits {
         info_hash: torrent.id(),
-        download_kib,
-        upload_kib: 0,
+        download_kib: Some(download_kib),
+        upload_kib: Some(0),
     });
 }

@@ -71,12 +71,12 @@ impl Aria2 {
     /// Waits until it has everything.
     pub(crate) fn wait_finished(&mut self, limit: Duration) {
         wait_for("aria2 to complete its torrents", limit, || {
-            self.process.assert_running();
-            let lines = fs::read_to_string(&self.completed)
-                .unwrap_or_default()
-                .lines()
-                .count();
-            (lines >= self.torrents).then_some(())
+            self.process
+                .assert_not_ended_before(|_| {
+                    let completed = fs::read_to_string(&self.completed).unwrap_or_default();
+                    completed.lines().count() >= self.torrents
+                })
+                .then_some(())
         });
     }
 }

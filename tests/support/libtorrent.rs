@@ -47,11 +47,8 @@ impl Libtorrent {
     /// Waits until it has everything.
     pub(crate) fn wait_finished(&mut self, limit: Duration) {
         wait_for("libtorrent to complete its torrents", limit, || {
-            self.process.assert_running();
             self.process
-                .output()
-                .lines()
-                .any(|line| line == "finished")
+                .assert_not_ended_before(|process| process.output().lines().any(|line| line == "finished"))
                 .then_some(())
         });
     }

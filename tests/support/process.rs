@@ -103,9 +103,18 @@ impl Process {
 
     /// Panics if it has ended, which it must not do before the test lets it.
     pub(crate) fn assert_running(&mut self) {
-        if let Some(status) = self.ended() {
+        self.assert_not_ended_before(|_| false);
+    }
+
+    /// Whether the program has done this; panics if it has ended without. Its end is looked for first, as the last
+    /// thing that a program does may be done between two looks.
+    pub(crate) fn assert_not_ended_before(&mut self, done: impl FnOnce(&Self) -> bool) -> bool {
+        let ended = self.ended();
+        let done = done(self);
+        if let (Some(status), false) = (ended, done) {
             panic!("{} ended too early: {status}", self.name);
         }
+        done
     }
 
     /// Waits until it has ended.

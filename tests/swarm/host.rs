@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 
 use crate::world::{Micros, Plan};
 use dtorrent::bitfield::Bitfield;
+use dtorrent::choker::Slots;
 use dtorrent::geometry::Block;
 use dtorrent::id::PeerId;
 use dtorrent::memory::Budget;
@@ -27,8 +28,8 @@ pub(crate) struct Manner {
     pub(crate) up: u64,
     /// Bytes a second that it can receive.
     pub(crate) down: u64,
-    /// How many peers it serves at a time; 0: it only takes.
-    pub(crate) slots: usize,
+    /// How many peers it serves at a time.
+    pub(crate) slots: Slots,
     /// It has everything from the start.
     pub(crate) is_seed: bool,
     /// When it comes.

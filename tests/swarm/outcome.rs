@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::host::{Host, Manner};
 use crate::world::{Micros, Plan, SECOND};
+use dtorrent::choker::Slots;
 
 /// One host at the end.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +24,8 @@ pub(crate) struct Fate {
 pub(crate) struct Outcome {
     pub(crate) size: u64,
     pub(crate) fates: Vec<Fate>,
+    /// When the seeds had sent every block.
+    pub(crate) once: Option<Micros>,
     /// When the last of those who stayed had everything; else when it was given up.
     pub(crate) ended: Micros,
     /// No way of sharing is faster.
@@ -30,7 +33,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    pub(crate) fn new(plan: &Plan, hosts: &[Host], ended: Micros) -> Self {
+    pub(crate) fn new(plan: &Plan, hosts: &[Host], once: Option<Micros>, ended: Micros) -> Self {
         let fates: Vec<_> = hosts
             .iter()
             .map(|host| Fate {
@@ -48,6 +51,7 @@ impl Outcome {
         Self {
             size: plan.size(),
             optimum: optimum(plan),
+            once,
             ended,
             fates,
         }
@@ -67,6 +71,12 @@ impl Outcome {
     /// Time until all had it, in parts of the optimum.
     pub(crate) fn last(&self) -> f64 {
         self.ended as f64 / self.optimum as f64
+    }
+
+    /// Time until the seeds had sent everything once, in parts of the optimum.
+    pub(crate) fn once(&self) -> f64 {
+        self.once
+            .map_or(f64::NAN, |once| once as f64 / self.optimum as f64)
     }
 
     /// Time until half of them had it.
@@ -108,11 +118,12 @@ impl fmt::Display for Outcome {
         let links: usize = self.fates.iter().map(|fate| fate.links).sum();
         write!(
             f,
-            "last {:.3} median {:.3} of {:.1} s, seed {:.3} copies, {:.2} % twice, {:.1} links each{}",
+            "last {:.3} median {:.3} of {:.1} s, seed {:.3} copies, once at {:.3}, {:.2} % twice, {:.1} links each{}",
             self.last(),
             self.median(),
             self.optimum as f64 / SECOND as f64,
             self.copies(),
+            self.once(),
             100.0 * self.waste(),
             links as f64 / self.fates.len() as f64,
             if self.is_complete() { "" } else { ", NOT COMPLETE" }
@@ -133,7 +144,7 @@ fn optimum(plan: &Plan) -> Micros {
         .sum();
     let sending: u64 = seeding
         + leechers()
-            .filter(|manner| manner.slots > 0)
+            .filter(|manner| manner.slots != Slots::Fixed(0))
             .map(|manner| manner.up)
             .sum::<u64>();
     let slowest = leechers().map(|manner| manner.down).min().unwrap_or(u64::MAX);

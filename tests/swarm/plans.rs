@@ -2,6 +2,7 @@
 
 use crate::host::Manner;
 use crate::world::{MILLI, Plan, SECOND};
+use dtorrent::choker::Slots;
 
 pub(crate) const KIB: u64 = 1 << 10;
 pub(crate) const MIB: u64 = 1 << 20;
@@ -11,7 +12,7 @@ pub(crate) fn leecher() -> Manner {
     Manner {
         up: 2 * MIB,
         down: 100 * MIB,
-        slots: 8,
+        slots: Slots::Automatic,
         is_seed: false,
         joins: 0,
         leaves: None,
@@ -41,4 +42,15 @@ pub(crate) fn swarm(leechers: u64, pieces: u32, piece_length: u32) -> Plan {
         seed: 1,
         until: 2_000 * SECOND,
     }
+}
+
+/// A swarm in which five of twenty give nothing, and all that is sent together is what everybody waits for.
+pub(crate) fn scarce() -> Plan {
+    let mut plan = swarm(20, 256, 128 * KIB as u32);
+    plan.hosts[0].up = 512 * KIB;
+    plan.hosts[1..].iter_mut().for_each(|host| host.up = 256 * KIB);
+    plan.hosts[16..]
+        .iter_mut()
+        .for_each(|host| host.slots = Slots::Fixed(0));
+    plan
 }

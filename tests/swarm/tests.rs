@@ -2,9 +2,11 @@
 //!
 //! The limits are what is reached, with a margin for other seeds; they are not what would be best.
 
+use crate::host::Manner;
 use crate::outcome::Outcome;
-use crate::plans::{KIB, swarm};
+use crate::plans::{KIB, leecher, scarce, swarm};
 use crate::world::{Plan, World};
+use dtorrent::choker::Slots;
 
 /// Random numbers of the runs for which a limit holds.
 const SEEDS: std::ops::Range<u64> = 1..4;
@@ -34,12 +36,55 @@ fn play(plan: Plan) -> Outcome {
 #[test]
 fn all_have_it_soon_after_the_seed_could_have_sent_it_once() {
     for seed in SEEDS {
-        let outcome = play(Plan {
+        for (pieces, length, limit) in [
+            (256, 256 * KIB, 1.10),
+            (256, 128 * KIB, 1.12),
+            (128, 128 * KIB, 1.15),
+            (32, 1024 * KIB, 1.35),
+        ] {
+            let outcome = play(Plan {
+                seed,
+                ..swarm(20, pieces, length as u32)
+            });
+            assert!(outcome.last() <= limit, "seed {seed}, {pieces} pieces: {outcome}");
+            assert!(outcome.waste() < 0.01, "seed {seed}, {pieces} pieces: {outcome}");
+        }
+    }
+}
+
+/// As soon as it has sent everything once the rest is up to the leechers.
+#[test]
+fn a_seed_sends_hardly_anything_twice_before_it_has_sent_everything() {
+    for seed in SEEDS {
+        let outcome = play(swarm_of_256(seed));
+        assert!(outcome.once() <= 1.05, "seed {seed}: {outcome}");
+    }
+}
+
+#[test]
+fn those_who_give_nothing_cost_the_others_little() {
+    for seed in SEEDS {
+        let mut plan = Plan {
             seed,
-            ..swarm(20, 256, 256 * KIB as u32)
-        });
-        assert!(outcome.last() <= 1.25, "seed {seed}: {outcome}");
-        assert!(outcome.waste() < 0.01, "seed {seed}: {outcome}");
+            ..swarm(20, 256, 128 * KIB as u32)
+        };
+        plan.hosts.extend((0..4).map(|_| Manner {
+            slots: Slots::Fixed(0),
+            ..leecher()
+        }));
+        let outcome = play(plan);
+        // It was 1.6 to 1.9 when a seed did not look whether what it sends is passed on.
+        assert!(outcome.last() <= 1.32, "seed {seed}: {outcome}");
+    }
+}
+
+#[test]
+fn where_all_is_scarce_those_who_give_have_it_sooner() {
+    for seed in SEEDS {
+        let outcome = play(Plan { seed, ..scarce() });
+        let gives = |manner: &Manner| manner.slots != Slots::Fixed(0);
+        let (givers, takers) = (outcome.middle(gives), outcome.middle(|manner| !gives(manner)));
+        assert!(givers <= 0.90 * takers, "seed {seed}: {givers} and {takers}");
     }
 }
 
@@ -57,7 +102,8 @@ fn leechers_on_slow_lines_hold_nobody_up() {
         let slow = plan.hosts[1..].iter_mut().step_by(2);
         slow.for_each(|host| host.up /= 4);
         let outcome = play(plan);
-        assert!(outcome.last() <= 1.45, "seed {seed}: {outcome}");
+        // With 24 seeds 1.20 in the median, 1.28 at most.
+        assert!(outcome.last() <= 1.3, "seed {seed}: {outcome}");
     }
 }
 

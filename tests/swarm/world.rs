@@ -1,7 +1,7 @@
 //! The simulated swarm: a queue of events and a seed.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, HashSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use dtorrent::geometry::{Block, Geometry};
 use dtorrent::id::InfoHash;
 use dtorrent::memory::BlockPool;
 use dtorrent::metainfo::{FileEntry, Info, MetaVersion};
-use dtorrent::peer::link::{BlockInput, CloseReason, PeerBatch, PeerInput, PeerKey};
+use dtorrent::peer::link::{CloseReason, PeerBatch, PeerInput, PeerKey};
 use dtorrent::storage::layout::Layout;
 use dtorrent::storage::task::{DiskResult, DiskTask};
 use dtorrent::torrent::state::Action;
@@ -132,6 +132,10 @@ pub(crate) struct World {
     rng: fastrand::Rng,
     /// Hosts that shall get everything and have not.
     waiting: usize,
+    /// Blocks that a seed has sent.
+    first_copies: HashSet<Block>,
+    /// When each had been sent once.
+    once: Option<Micros>,
 }
 
 impl World {
@@ -145,7 +149,7 @@ impl World {
             world.now = due.at;
             world.on_event(due.event);
         }
-        Outcome::new(&world.plan, &world.hosts, world.now)
+        Outcome::new(&world.plan, &world.hosts, world.once, world.now)
     }
 
     fn new(plan: Plan) -> Self {
@@ -175,6 +179,8 @@ impl World {
             next_event: 0,
             pool: BlockPool::new(1 << 16),
             rng,
+            first_copies: HashSet::new(),
+            once: None,
         };
         for number in 0..world.hosts.len() {
             let joins = world.hosts[number].manner.joins;
@@ -214,13 +220,12 @@ impl World {
             Event::Block { to, key, block } => {
                 self.hosts[to].received += u64::from(block.length);
                 let data = self.pool.buffer(block.length);
-                let input = BlockInput {
+                let input = PeerInput::Block {
                     piece: block.piece.0,
                     begin: block.begin,
                     data,
-                    run: None,
                 };
-                self.arrive(to, key, vec![PeerInput::Block(input)], None);
+                self.arrive(to, key, vec![input], None);
             }
             Event::Closed { to, key } => self.arrive(to, key, Vec::new(), Some(CloseReason::ByPeer)),
         }
@@ -365,7 +370,7 @@ impl World {
             Action::Disk(task) => {
                 let result = match task {
                     DiskTask::WritePiece { piece, .. } => DiskResult::Written { piece, digests: None },
-                    DiskTask::Prepare { .. } => DiskResult::Prepared,
+                    DiskTask::Prepare { .. } => DiskResult::Prepared { has_claimed: true },
                     _ => unreachable!("nothing is checked or spilled here"),
                 };
                 let now = self.instant();
@@ -428,6 +433,13 @@ impl World {
         let host = &mut self.hosts[by];
         host.is_sending = false;
         host.upload_sent(key, block);
+        if host.manner.is_seed && self.once.is_none() {
+            self.first_copies.insert(block);
+            let length = u64::from(block.length);
+            if self.first_copies.len() as u64 * length == self.plan.size() {
+                self.once = Some(now);
+            }
+        }
         let has_sent_enough = host
             .manner
             .leaves_after_bytes

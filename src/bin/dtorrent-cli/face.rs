@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Result;
-use dtorrent::engine::api::{EngineSnapshot, TorrentState, TorrentSummary};
+use dtorrent::engine::api::{EngineSnapshot, SeedEnd, TorrentState, TorrentSummary};
 use dtorrent::id::InfoHash;
 use dtorrent::metainfo::Metainfo;
 use dtorrent::size::Count;
@@ -116,8 +116,10 @@ impl Face {
                     let name = rows
                         .get(id)
                         .map_or_else(|| id.to_string(), |torrent| torrent.name.clone());
+                    let is_in_the_way = rows.get(id).is_some_and(|torrent| torrent.in_the_way);
                     let advice = match item {
                         News::Waiting(..) => " Waiting for that; Ctrl-C stops.",
+                        News::Failed(..) if is_in_the_way => " With --overwrite it is written over.",
                         _ => "",
                     };
                     self.note(|| complain(format_args!("{}: {}{advice}", printable(&name), printable(why))));
@@ -141,6 +143,21 @@ impl Face {
             );
         }
         Ok(())
+    }
+
+    /// That a torrent has seeded enough.
+    pub(crate) fn show_end(
+        &self,
+        id: InfoHash,
+        end: SeedEnd,
+        torrents: &BTreeMap<InfoHash, Arc<Metainfo>>,
+    ) -> Result<()> {
+        let mut said = Ok(());
+        if let Some(metainfo) = torrents.get(&id) {
+            let name = printable(&metainfo.info.name);
+            self.note(|| said = say(format_args!("finished: {name}: {end}")));
+        }
+        said
     }
 
     /// What a person should know of a torrent that goes on, each once.

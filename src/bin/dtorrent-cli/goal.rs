@@ -15,6 +15,9 @@ const SETTLED: Duration = Duration::from_secs(3);
 /// a few blocks each time.
 const REMIND: Duration = Duration::from_mins(10);
 
+/// Of a torrent that says no more.
+const CANNOT_GO_ON: &str = "it cannot go on; the log says why";
+
 /// What the command is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -38,6 +41,8 @@ enum Standing {
     },
     /// Everything is there.
     Complete,
+    /// Everything is there, and was served enough.
+    Ended,
     /// It cannot go on.
     Failed,
 }
@@ -75,6 +80,8 @@ pub(crate) enum News {
 pub(crate) struct Goal {
     purpose: Purpose,
     torrents: BTreeMap<InfoHash, Standing>,
+    /// The engine was told to write over what is in the way, and may have said before that something is.
+    overwrites: bool,
 }
 
 impl Goal {
@@ -89,7 +96,13 @@ impl Goal {
         Self {
             purpose,
             torrents: torrents.into_iter().map(busy).collect(),
+            overwrites: false,
         }
+    }
+
+    /// What is in the way is to be written over.
+    pub(crate) fn overwriting(self, overwrites: bool) -> Self {
+        Self { overwrites, ..self }
     }
 
     /// Takes in how things stand and tells what that brought; each thing is told once. To be called now and then
@@ -105,7 +118,13 @@ impl Goal {
     fn on_torrent(&mut self, now: Instant, torrent: &TorrentSummary) -> Option<News> {
         let standing = self.torrents.get_mut(&torrent.info_hash)?;
         let Standing::Busy { downloading, waiting } = standing else {
-            return None;
+            // What was there once may go: its files deleted, its disk taken away.
+            let is_news = *standing == Standing::Complete && torrent.state == TorrentState::Failed;
+            return is_news.then(|| {
+                *standing = Standing::Failed;
+                let why = torrent.error.clone();
+                News::Failed(torrent.info_hash, why.unwrap_or_else(|| CANNOT_GO_ON.into()))
+            });
         };
         let why = |otherwise: &str| torrent.error.clone().unwrap_or_else(|| otherwise.into());
         match torrent.state {
@@ -113,12 +132,10 @@ impl Goal {
                 *standing = Standing::Complete;
                 Some(News::Complete(torrent.info_hash))
             }
+            TorrentState::Failed if torrent.in_the_way && self.overwrites => None,
             TorrentState::Failed => {
                 *standing = Standing::Failed;
-                Some(News::Failed(
-                    torrent.info_hash,
-                    why("it cannot go on; the log says why"),
-                ))
+                Some(News::Failed(torrent.info_hash, why(CANNOT_GO_ON)))
             }
             TorrentState::Waiting => {
                 *downloading = None;
@@ -154,13 +171,21 @@ impl Goal {
         }
     }
 
+    /// A torrent has seeded enough.
+    pub(crate) fn end(&mut self, id: InfoHash) {
+        if let Some(standing) = self.torrents.get_mut(&id) {
+            *standing = Standing::Ended;
+        }
+    }
+
     /// Whether the command has nothing left to do.
     pub(crate) fn is_over(&self) -> bool {
         match self.purpose {
             Purpose::Complete => !self.is_busy(),
             // As long as one of them can be served, or fetched, there is something to do.
             Purpose::Serve | Purpose::CompleteAndServe => {
-                self.torrents.values().all(|state| *state == Standing::Failed)
+                let is_done = |state: &Standing| matches!(state, Standing::Ended | Standing::Failed);
+                self.torrents.values().all(is_done)
             }
         }
     }
@@ -173,7 +198,8 @@ impl Goal {
 
     /// Whether every torrent is there.
     pub(crate) fn is_reached(&self) -> bool {
-        self.torrents.values().all(|state| *state == Standing::Complete)
+        let is_there = |state: &Standing| matches!(state, Standing::Complete | Standing::Ended);
+        self.torrents.values().all(is_there)
     }
 
     /// Whether some torrent failed.
@@ -280,6 +306,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_served_may_go_and_that_is_told_once() {
+        use TorrentState::{Failed, Seeding};
+        for purpose in [Purpose::CompleteAndServe, Purpose::Serve] {
+            let mut goal = Goal::new(purpose, [A, B]);
+            goal.on_snapshot(Instant::now(), &shown(&[(A, Seeding), (B, Seeding)]));
+            let gone = shown(&[(A, Failed), (B, Seeding)]);
+            let news = goal.on_snapshot(Instant::now(), &gone);
+            assert_eq!(news, [News::Failed(A, "no luck".into())]);
+            assert_eq!(goal.on_snapshot(Instant::now(), &gone), []);
+            assert!(!goal.is_over() && goal.has_failed());
+            goal.on_snapshot(Instant::now(), &shown(&[(A, Failed), (B, Failed)]));
+            assert!(goal.is_over());
+        }
+    }
+
+    #[test]
     fn serving_goes_on_until_nothing_can_be_served() {
         use TorrentState::{Failed, Seeding};
         for purpose in [Purpose::CompleteAndServe, Purpose::Serve] {
@@ -290,6 +332,12 @@ mod tests {
             assert!(!goal.is_busy(), "nothing is left to wait for");
             assert!(goal.concerns(A) && !goal.concerns(B), "whose bytes never come");
         }
+        let mut goal = Goal::new(Purpose::Serve, [A, B]);
+        goal.on_snapshot(Instant::now(), &shown(&[(A, Seeding), (B, Seeding)]));
+        goal.end(A);
+        assert!(!goal.is_over(), "the other one seeds");
+        goal.end(B);
+        assert!(goal.is_over() && goal.is_reached() && !goal.has_failed());
         let mut goal = Goal::new(Purpose::CompleteAndServe, [A]);
         goal.refuse(B);
         assert!(!goal.has_failed(), "none of ours");

@@ -20,7 +20,8 @@ mod verify;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use dtorrent::command_line::{self, CLIENT_FILES, Manual};
 use dtorrent::sentence::with_causes;
 
 use settings::Common;
@@ -59,7 +60,15 @@ enum Command {
     Seed(transfer::SeedArgs),
 }
 
+const MANUAL: Manual = Manual {
+    files: CLIENT_FILES,
+    see_also: "dtorrent(1), dtracker(1)",
+};
+
 fn main() -> ExitCode {
+    if let Some(generated) = command_line::generate(Cli::command, MANUAL, std::env::args_os()) {
+        return generated;
+    }
     let cli = Cli::parse();
     dtorrent::descriptors::raise_limit();
     let done = match &cli.command {
@@ -83,8 +92,6 @@ fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

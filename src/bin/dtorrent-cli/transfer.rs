@@ -18,6 +18,9 @@ use dtorrent::engine::{Engine, EngineHandle, EngineSetup, Scope};
 use dtorrent::logging::Logger;
 use dtorrent::metainfo::Metainfo;
 use dtorrent::net::sockets::SocketFactory;
+use dtorrent::ratio::RatioLimit;
+use dtorrent::storage::Storage;
+use dtorrent::storage::files::FileCache;
 use dtorrent::storage::layout::Layout;
 
 use crate::face::Face;
@@ -48,6 +51,12 @@ pub(crate) struct DownloadArgs {
     /// Go on serving when everything is there
     #[arg(long)]
     seed: bool,
+    /// With --seed, stop when R times the size was sent, 0 for no ratio [default: as configured, or chosen for the torrent]
+    #[arg(long, value_name = "R", value_parser = parse_ratio, allow_negative_numbers = true, requires = "seed")]
+    ratio: Option<RatioLimit>,
+    /// Write over files of these names that are there and do not belong to the torrent
+    #[arg(long)]
+    overwrite: bool,
 }
 
 const DOWNLOAD_EXAMPLES: &str = "\
@@ -57,7 +66,9 @@ Examples:
   dtorrent-cli download debian.torrent --dir . --peer 192.0.2.7:6881 --peer seedbox.example:6881
 
 Ends with status 0 when every byte is verified and on disk. Ctrl-C stops cleanly, a second one at once; the same
-command goes on where it was stopped. While the disk is full, or what --bind names is missing, it says so and waits. Of
+command goes on where it was stopped. Data that is there already is checked first; a file that does not belong to the
+torrent is not written to without --overwrite. While the disk is full, or what --bind names is missing, it says so and
+waits. Of
 several torrents one that cannot be had does not stop the others; the status is 1 then.";
 
 #[derive(Debug, Args)]
@@ -71,16 +82,22 @@ pub(crate) struct SeedArgs {
     /// Do not check the data first: it is known to be right
     #[arg(long)]
     trust: bool,
+    /// Stop when R times the size was sent, 0 for no ratio [default: as configured, or chosen for the torrent]
+    #[arg(long, value_name = "R", value_parser = parse_ratio, allow_negative_numbers = true)]
+    ratio: Option<RatioLimit>,
 }
 
 const SEED_EXAMPLES: &str = "\
 Examples:
   dtorrent-cli seed holiday.torrent --dir .
   dtorrent-cli seed *.torrent --dir /srv/data --port 51413 --trust
+  dtorrent-cli seed film.torrent --dir . --ratio 2
   dtorrent-cli seed film.torrent --dir . --tracker-node
   dtorrent-cli seed film.torrent --dir . --tracker-node=home.example:6969
 
-Runs until Ctrl-C or SIGTERM, and then tells the trackers. Data that is incomplete is neither served nor written to:
+Runs until Ctrl-C or SIGTERM, or until each torrent has reached its ratio, all runs counted, or the idle minutes of the
+settings, and then tells the trackers. What has ended so is paused in the list, for the window too.
+Data that is incomplete is neither served nor written to:
 that is an error, which ends the command when nothing else can be served, and else makes its status 1.";
 
 /// Where data lies and where peers reach us.
@@ -120,6 +137,15 @@ fn parse_port(text: &str) -> Result<u16, String> {
         .map_err(|_| "a port is a whole number from 0 to 65535; 0 takes any that is free".into())
 }
 
+fn parse_ratio(text: &str) -> Result<RatioLimit, String> {
+    RatioLimit::parse(text).ok_or_else(|| {
+        format!(
+            "a ratio is 0, or a number from 0.01 to {}, such as 1.5",
+            RatioLimit::MOST
+        )
+    })
+}
+
 fn parse_bind(text: &str) -> Result<String, String> {
     match is_bind_target(text) {
         true => Ok(text.to_owned()),
@@ -148,13 +174,16 @@ pub(crate) fn download(args: &DownloadArgs, common: &Common) -> Result<()> {
     } else {
         Purpose::Complete
     };
-    let transfer = Transfer::new(purpose, &args.torrents, &args.place, common)?;
+    let mut transfer = Transfer::new(purpose, &args.torrents, &args.place, common)?;
     let peers = resolve(&args.peers, &transfer.config)?;
+    transfer.overwrite = args.overwrite;
+    transfer.ratio = args.ratio;
     transfer.run(&peers, false)
 }
 
 pub(crate) fn seed(args: &SeedArgs, common: &Common) -> Result<()> {
     let mut transfer = Transfer::new(Purpose::Serve, &args.torrents, &args.place, common)?;
+    transfer.ratio = args.ratio;
     transfer.given.keep_those_in(&transfer.config.folders.downloads)?;
     transfer.run(&[], args.trust)
 }
@@ -200,6 +229,10 @@ struct Transfer<'c> {
     watcher: Watcher,
     common: &'c Common,
     place: &'c Place,
+    /// Files that are in the way may be written over.
+    overwrite: bool,
+    /// At which ratio seeding ends.
+    ratio: Option<RatioLimit>,
 }
 
 impl<'c> Transfer<'c> {
@@ -215,6 +248,8 @@ impl<'c> Transfer<'c> {
             watcher,
             common,
             place,
+            overwrite: false,
+            ratio: None,
         })
     }
 
@@ -231,6 +266,7 @@ impl<'c> Transfer<'c> {
                 torrents: self.given.torrents.keys().copied().collect(),
                 // What is served is somebody's work: it is not written to.
                 fetch: self.purpose != Purpose::Serve,
+                seed_until_ratio: self.ratio,
             }),
             on_event: Box::new(move |event| drop(event_tx.send(event))),
         })?;
@@ -252,7 +288,8 @@ impl<'c> Transfer<'c> {
         peers: &[SocketAddr],
         trust_data: bool,
     ) -> Result<()> {
-        let mut goal = Goal::new(self.purpose, self.given.torrents.keys().copied());
+        let goal = Goal::new(self.purpose, self.given.torrents.keys().copied());
+        let mut goal = goal.overwriting(self.overwrite);
         let mut face = Face::new(self.purpose, self.common.log_level.is_some());
         let mut admitted = false;
         let mut latest: Option<Arc<EngineSnapshot>> = None;
@@ -284,6 +321,11 @@ impl<'c> Transfer<'c> {
                         face.note(|| complain(printable(&message)));
                         info_hash.into_iter().for_each(|id| goal.refuse(id));
                     }
+                }
+                // What ended before it was taken in here does so again.
+                Ok(EngineEvent::SeedingEnded { info_hash, end }) if admitted => {
+                    goal.end(info_hash);
+                    face.show_end(info_hash, end, &self.given.torrents)?;
                 }
                 Ok(EngineEvent::Stopped) | Err(RecvTimeoutError::Disconnected) => {
                     bail!("the engine ended; the log says why")
@@ -335,7 +377,7 @@ impl<'c> Transfer<'c> {
         for (id, metainfo) in self.given.torrents.clone() {
             let known = present.get(&id);
             if known
-                .is_some_and(|torrent| self.is_elsewhere(torrent) && !has_files(&metainfo, &torrent.folder))
+                .is_some_and(|torrent| self.is_elsewhere(torrent) && !has_data(&metainfo, &torrent.folder))
             {
                 // Its files were moved by hand, or an earlier --dir was mistyped. It is added where it is said to be
                 // once this is done.
@@ -359,7 +401,10 @@ impl<'c> Transfer<'c> {
                         info_hash: id,
                         tiers: metainfo.tiers.clone(),
                     });
-                    engine.send(EngineCommand::Start(id));
+                    engine.send(match self.overwrite {
+                        true => EngineCommand::Overwrite(id),
+                        false => EngineCommand::Start(id),
+                    });
                     engine.send(EngineCommand::AddPeers {
                         info_hash: id,
                         peers: peers.to_vec(),
@@ -376,6 +421,7 @@ impl<'c> Transfer<'c> {
             folder: Some(self.config.folders.downloads.clone()),
             peers: peers.to_vec(),
             trust_data,
+            overwrite: self.overwrite,
             ..AddTorrent::new(metainfo)
         })));
     }
@@ -446,10 +492,12 @@ impl<'c> Transfer<'c> {
     }
 }
 
-/// Whether any file of a torrent is in a folder.
-fn has_files(metainfo: &Metainfo, folder: &Path) -> bool {
+/// Whether anything of a torrent is in a folder.
+fn has_data(metainfo: &Metainfo, folder: &Path) -> bool {
     let layout = Layout::new(&metainfo.info);
-    layout.files().iter().any(|file| folder.join(&file.path).exists())
+    // Nothing is opened to look.
+    let cache = Arc::new(FileCache::new(1));
+    Storage::open(layout, folder, cache, false).has_data()
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use dtorrent::command_line::{self, Manual};
 use dtorrent::sentence::with_causes;
 
 /// A BitTorrent tracker, over HTTP and UDP.
@@ -42,7 +43,18 @@ enum Command {
     Status(status::StatusArgs),
 }
 
+const MANUAL: Manual = Manual {
+    files: &[(
+        "dtracker.toml",
+        "settings for --config, each explained in the file that comes with the program",
+    )],
+    see_also: "dtorrent(1), dtorrent-cli(1)",
+};
+
 fn main() -> ExitCode {
+    if let Some(generated) = command_line::generate(Args::command, MANUAL, std::env::args_os()) {
+        return generated;
+    }
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -67,6 +79,11 @@ fn say(line: impl Display) -> Result<()> {
     Ok(writeln!(io::stdout(), "{line}")?)
 }
 
+/// Prints one line on stderr; that nobody can read it is no reason to stop.
+fn complain(line: impl Display) {
+    let _ = writeln!(io::stderr(), "dtracker: {line}");
+}
+
 /// Whether the reader of our stdout went away.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
@@ -76,8 +93,6 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

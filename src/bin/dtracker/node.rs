@@ -54,6 +54,17 @@ impl Node {
         }
     }
 
+    /// How many others it knows in its ring; `None`: it does not serve yet. A tracker alone has nothing to say.
+    pub(crate) fn others_if_serving(&self) -> Option<usize> {
+        match self {
+            Self::Alone(_) => None,
+            Self::Ring(node) => node
+                .status()
+                .filter(|status| status.serving)
+                .map(|status| status.members.len()),
+        }
+    }
+
     /// To be called about once a second.
     ///
     /// # Errors

@@ -12,6 +12,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use dtorrent::config::LogConfig;
 use dtorrent::logging::Logger;
 use dtorrent::sentence::with_causes;
+use dtorrent::size::Count;
+use dtorrent::tracker::node::Places;
 use dtorrent::tracker::server::{Rules, TrackerConfig, TrackerServer};
 use dtorrent::tracker::swarm::Settings;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -19,12 +21,14 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::node::Node;
-use crate::say;
+use crate::{complain, say};
 
 /// How long a peer that has left is remembered as such.
 const TOMBSTONE_SECS: u16 = 300;
 /// How often the store is looked through for peers whose time is over.
 const TICK: Duration = Duration::from_secs(1);
+/// A node that serves after so many of them says no more than that.
+const PATIENCE_TICKS: u32 = 5;
 /// Files that are open besides connections: the log, sockets, what libraries open.
 const OTHER_FILES: u64 = 64;
 
@@ -49,7 +53,8 @@ pub(crate) struct ServeArgs {
     /// File with the key of the ring, as `dtracker key` makes it
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Keep the node's identity and the history here, instead of in the configured folder
+    /// Keep the node's identity and the history here, instead of in the configured folder. The log goes along, unless
+    /// the settings put it in a place of its own
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
     /// Log this level to the log file, instead of the configured one, and to stderr
@@ -64,8 +69,8 @@ Examples:
   dtracker serve --config /etc/dtracker.toml
   dtracker serve --ring 192.0.2.7:6970 --join 192.0.2.8:6970 --key ring.key
 
-It says where it listens, and answers until SIGTERM or Ctrl-C; a node of a ring then hands
-over what it keeps. SIGHUP lets it read the settings and the lists again.";
+It says where it listens, and a node of a ring when it serves its part; it answers until SIGTERM or Ctrl-C, and a node
+then hands over what it keeps. SIGHUP lets it read the settings and the lists again.";
 
 impl ServeArgs {
     fn load(&self) -> Result<TrackerConfig> {
@@ -89,7 +94,7 @@ impl ServeArgs {
             config.ring.key.clone_from(&self.key);
         }
         if let Some(folder) = &self.state {
-            config.ring.state.clone_from(folder);
+            config.keep_state_in(folder, self.config.as_deref())?;
         }
         if let Some(level) = self.log_level {
             config.log.level = level;
@@ -112,6 +117,10 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         is_stopped.set(is_stopped.get() || signals.try_iter().any(|signal| signal != SIGHUP));
         is_stopped.get()
     };
+    let join: Vec<String> = config.ring.join.iter().map(SocketAddr::to_string).collect();
+    if !join.is_empty() && config.ring.listen.is_some() {
+        complain(format_args!("looking for the ring at {}", join.join(", ")));
+    }
     let mut node = match Node::start(&config.ring, store_settings(&config), &look) {
         Err(_) if is_stopped.get() => {
             logger.stop();
@@ -127,7 +136,9 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     ] {
         for address in addresses {
             log::info!("answering {face}://{address}/announce");
-            say(format_args!("{face}://{address}/announce"))?;
+            for url in urls(face, address) {
+                say(url)?;
+            }
         }
     }
     if let Some(address) = node.ring_address() {
@@ -139,6 +150,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
         config,
         logger,
         server,
+        serving: Serving::new(join),
     };
     let why = running.until_told_to_stop(&signals, &mut node);
     match &why {
@@ -151,6 +163,23 @@ pub(crate) fn run(args: &ServeArgs) -> Result<()> {
     log::info!("stopped");
     logger.stop();
     why
+}
+
+/// What a torrent may name of a face that listens there. Everywhere is nowhere that anybody could ask: in its place stand
+/// the addresses by which others reach this computer.
+fn urls(face: &str, address: SocketAddr) -> Vec<String> {
+    let url = format!("{face}://{address}/announce");
+    if !address.ip().is_unspecified() {
+        return vec![url];
+    }
+    let Ok(places) = Places::find(address.port(), "", "") else {
+        return vec![url];
+    };
+    let family = if address.is_ipv6() { "://[" } else { "://" };
+    let is_ours = |url: &String| {
+        url.starts_with(&format!("{face}{family}")) && url.contains("://[") == address.is_ipv6()
+    };
+    places.urls.into_iter().filter(is_ours).collect()
 }
 
 /// The history goes on where it ended. Without a file for it, it is in memory, which is no reason not to serve.
@@ -219,13 +248,67 @@ struct Running<'a> {
     config: TrackerConfig,
     logger: Logger,
     server: TrackerServer,
+    serving: Serving,
+}
+
+/// What is told of a node of a ring until it serves its arc.
+struct Serving {
+    /// Where others are looked for.
+    join: Vec<String>,
+    /// Seconds that it has waited; `None`: it serves, and that was told.
+    waited: Option<u32>,
+}
+
+impl Serving {
+    fn new(join: Vec<String>) -> Self {
+        Self {
+            join,
+            waited: Some(0),
+        }
+    }
+
+    /// To be called once a second.
+    fn tell(&mut self, node: &Node) -> Result<()> {
+        let Some(waited) = self.waited.filter(|_| node.ring_address().is_some()) else {
+            return Ok(());
+        };
+        match node.others_if_serving() {
+            Some(others) => {
+                self.waited = None;
+                match (others, self.join.is_empty()) {
+                    (0, true) => say("serving, as the only node so far"),
+                    (0, false) => say(format_args!(
+                        "serving, as the only node so far: nobody answers at {}, which is asked again",
+                        self.join.join(", ")
+                    )),
+                    (others, _) => say(format_args!(
+                        "serving, with {}",
+                        Count(others as u64, "other node")
+                    )),
+                }
+            }
+            None => {
+                self.waited = Some(waited + 1);
+                if waited + 1 == PATIENCE_TICKS {
+                    complain(match self.join.is_empty() {
+                        true => "not serving yet: waiting for the nodes that it knew".to_owned(),
+                        false => format!("not serving yet: waiting for a node at {}", self.join.join(", ")),
+                    });
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Running<'_> {
     fn until_told_to_stop(&mut self, signals: &Receiver<i32>, node: &mut Node) -> Result<()> {
         loop {
             match signals.recv_timeout(TICK) {
-                Err(RecvTimeoutError::Timeout) => node.tick()?,
+                Err(RecvTimeoutError::Timeout) => {
+                    node.tick()?;
+                    self.serving.tell(node)?;
+                }
                 Ok(SIGHUP) => self.reload(),
                 Ok(_) | Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
@@ -273,5 +356,27 @@ impl Running<'_> {
             ring: self.config.ring.clone(),
             ..config
         };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_can_be_asked() {
+        let one = "127.0.0.1:7".parse().unwrap();
+        assert_eq!(urls("http", one), ["http://127.0.0.1:7/announce"]);
+        for (everywhere, part) in [("0.0.0.0:7", "0.0.0.0"), ("[::]:7", "[::]")] {
+            let found = urls("udp", everywhere.parse().unwrap());
+            // A computer in no network has no other name for it.
+            let is_alone = Places::find(7, "", "").is_err();
+            assert!(
+                found
+                    .iter()
+                    .all(|url| url.starts_with("udp://") && url.contains(part) == is_alone),
+                "{found:?}"
+            );
+        }
     }
 }

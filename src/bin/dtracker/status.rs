@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use dtorrent::ring::picture::{Health, NodePicture, Picture};
+use dtorrent::sentence::of_system;
 use dtorrent::size::Count;
 use dtorrent::tracker::server::{RequestCounts, Status};
 use serde::Serialize;
@@ -19,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 #[command(after_help = EXAMPLES)]
 pub(crate) struct StatusArgs {
     /// Where the tracker answers HTTP
-    #[arg(value_name = "HOST:PORT")]
+    #[arg(value_name = "HOST:PORT", value_parser = parse_address)]
     address: String,
     /// Print JSON
     #[arg(long)]
@@ -44,6 +45,19 @@ struct Everything {
     #[serde(flatten)]
     status: Status,
     ring: Option<Picture>,
+}
+
+/// Refuses what would be asked at a port that nobody meant.
+fn parse_address(text: &str) -> Result<String, String> {
+    let port = text
+        .rsplit_once(':')
+        .and_then(|(host, port)| (!host.is_empty() && !host.contains('/')).then_some(port));
+    match port.and_then(|port| port.parse::<u16>().ok()) {
+        Some(1..) => Ok(text.to_owned()),
+        _ => Err(
+            "it takes HOST:PORT, where the tracker answers HTTP, such as 127.0.0.1:6969 or tracker.example:80".into(),
+        ),
+    }
 }
 
 pub(crate) fn run(args: &StatusArgs) -> Result<()> {
@@ -162,6 +176,10 @@ fn ask<T: DeserializeOwned>(agent: &ureq::Agent, address: &str, page: &str) -> R
     let body = agent
         .get(format!("http://{address}/{page}"))
         .call()
+        .map_err(|error| match error {
+            ureq::Error::Io(error) => anyhow!("{}; is it running there?", of_system(&error)),
+            error => error.into(),
+        })
         .with_context(|| format!("cannot ask the tracker at {address}"))?
         .body_mut()
         .read_to_string()
@@ -197,6 +215,16 @@ mod tests {
     fn what_a_node_says_cannot_move_the_cursor() {
         assert_eq!(printable("1.0\u{1b}[2J\r\n\u{9b}x"), "1.0[2Jx");
         assert_eq!(short("0123456789abcdef"), "01234567");
+    }
+
+    #[test]
+    fn an_address_has_a_port() {
+        for address in ["127.0.0.1:6969", "[::1]:80", "tracker.example:1"] {
+            assert_eq!(parse_address(address).as_deref(), Ok(address));
+        }
+        for wrong in ["foo", "foo:", ":6969", "foo:0", "http://foo:80/", "foo:http"] {
+            assert!(parse_address(wrong).unwrap_err().contains("HOST:PORT"), "{wrong}");
+        }
     }
 
     #[test]

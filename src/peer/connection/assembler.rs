@@ -3,10 +3,8 @@
 use std::io::IoSliceMut;
 use std::sync::Arc;
 
-use super::runs::Runs;
-use crate::geometry::Geometry;
 use crate::memory::{BlockBuf, BlockPool};
-use crate::peer::link::{BlockInput, PeerInput};
+use crate::peer::link::PeerInput;
 use crate::wire::message::{
     FrameHeader, FrameLimits, Message, MessageError, PIECE_HEADER_LENGTH, PREFIX_LENGTH, parse_header,
 };
@@ -29,7 +27,6 @@ const SHORT_MESSAGE: usize = PREFIX_LENGTH + 1 + 12;
 pub(super) struct Assembler {
     limits: FrameLimits,
     pool: Arc<BlockPool>,
-    runs: Runs,
     scratch: Box<[u8; SCRATCH_LENGTH]>,
     /// Bytes of the scratch that were read and belong to no message yet.
     held: usize,
@@ -59,11 +56,10 @@ impl BodyKind {
 }
 
 impl Assembler {
-    pub(super) fn new(geometry: Geometry, pool: Arc<BlockPool>) -> Self {
+    pub(super) fn new(limits: FrameLimits, pool: Arc<BlockPool>) -> Self {
         Self {
-            limits: FrameLimits::for_pieces(geometry.piece_count()),
+            limits,
             pool,
-            runs: Runs::new(geometry),
             scratch: Box::new([0; SCRATCH_LENGTH]),
             held: 0,
             body: None,
@@ -118,8 +114,7 @@ impl Assembler {
             if body.filled < body.kind.bytes().len() {
                 return Ok(None);
             }
-            let body = self.body.take();
-            inputs.extend(body.map(|body| self.whole(body.kind)).transpose()?);
+            inputs.extend(self.body.take().map(|body| whole(body.kind)).transpose()?);
         }
         let bytes = &self.scratch[start..self.held];
         let (header_length, kind) = match parse_header(bytes, self.limits)? {
@@ -155,16 +150,11 @@ impl Assembler {
         body.filled = taken;
         Ok(Some(header_length + taken))
     }
+}
 
-    fn whole(&mut self, body: BodyKind) -> Result<PeerInput, MessageError> {
-        Ok(match body {
-            BodyKind::Block { piece, begin, data } => PeerInput::Block(BlockInput {
-                piece,
-                begin,
-                run: self.runs.block(piece, begin, &data),
-                data,
-            }),
-            BodyKind::Long { id, payload } => PeerInput::Message(Message::decode(id, &payload)?),
-        })
-    }
+fn whole(body: BodyKind) -> Result<PeerInput, MessageError> {
+    Ok(match body {
+        BodyKind::Block { piece, begin, data } => PeerInput::Block { piece, begin, data },
+        BodyKind::Long { id, payload } => PeerInput::Message(Message::decode(id, &payload)?),
+    })
 }

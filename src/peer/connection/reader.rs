@@ -139,7 +139,7 @@ impl<I: Inlet> Reader<I> {
 }
 
 fn is_full(inputs: &[PeerInput]) -> bool {
-    let is_block = |input: &&PeerInput| matches!(input, PeerInput::Block(_));
+    let is_block = |input: &&PeerInput| matches!(input, PeerInput::Block { .. });
     inputs.len() >= BATCH_INPUTS
         || inputs.len() >= BATCH_BLOCKS && inputs.iter().filter(is_block).count() >= BATCH_BLOCKS
 }

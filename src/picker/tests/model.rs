@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 
 use super::super::*;
+use super::SOMEBODY;
 use crate::geometry::BLOCK_LENGTH;
 
 const PIECES: u32 = 12;
@@ -70,7 +71,7 @@ impl Model {
             .as_mut()
             .is_some_and(|has| has.insert(piece))
         {
-            self.picker.peer_got(piece);
+            self.picker.peer_got(piece, SOMEBODY);
         }
     }
 

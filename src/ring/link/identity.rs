@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use super::keys::{KeyError, NodeKey};
 use super::{file, hex};
 use crate::id::RingId;
+use crate::sentence::phrase;
 
 const MARK: &str = "dtracker-node-1";
 
@@ -40,7 +41,7 @@ impl Identity {
         let mut identity = match fs::read_to_string(path) {
             Ok(text) => Self::parse(path, &text)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(KeyError::io("read the identity in", path)(error)),
+            Err(error) => return Err(KeyError::io(phrase!("read the identity in"), path)(error)),
         };
         identity.incarnation = unix_ms.max(identity.incarnation.saturating_add(1));
         identity.save()?;
@@ -83,7 +84,7 @@ impl Identity {
         let (id, key) = (hex::text(self.id.as_bytes()), hex::text(self.key.as_bytes()));
         // Writing to a string does not fail.
         let _ = write!(text, "id {id}\nkey {key}\nincarnation {}\n", self.incarnation);
-        file::replace(&self.path, &text).map_err(KeyError::io("write the identity to", &self.path))
+        file::replace(&self.path, &text).map_err(KeyError::io(phrase!("write the identity to"), &self.path))
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, KeyError> {

@@ -11,6 +11,8 @@ use snow::resolvers::{CryptoResolver, DefaultResolver};
 
 use super::{file, hex};
 
+use crate::sentence::phrase;
+
 /// What a line with a key of the ring begins with: it says what the digits are for.
 const RING_KEY_MARK: &str = "dtracker-ring-key-1";
 
@@ -98,7 +100,7 @@ impl RingKey {
     /// # Errors
     /// The file cannot be read, or holds something else.
     pub fn load(path: &Path) -> Result<Self, KeyError> {
-        let text = fs::read_to_string(path).map_err(KeyError::io("read the ring key in", path))?;
+        let text = fs::read_to_string(path).map_err(KeyError::io(phrase!("read the ring key in"), path))?;
         let key = Self::parse(&text).ok_or_else(|| KeyError::NoRingKey {
             path: path.to_owned(),
         })?;
@@ -121,7 +123,7 @@ impl RingKey {
             "# The key of a tracker ring. Every node needs this file; nobody else may see it.\n{}\n",
             self.to_line()
         );
-        file::create(path, &text).map_err(KeyError::io("write the ring key to", path))
+        file::create(path, &text).map_err(KeyError::io(phrase!("write the ring key to"), path))
     }
 
     /// The key as text: `dtracker-ring-key-1`, a blank, 64 hexadecimal digits. A secret.

@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use super::keys::{KeyError, PublicKey};
 use super::{file, hex};
 use crate::id::RingId;
+use crate::sentence::phrase;
 
 /// Most nodes that are remembered, some 600 KiB; beyond it the one longest silent is forgotten.
 const MAX_KNOWN: usize = 4_096;
@@ -70,7 +71,7 @@ impl KnownNodes {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(KeyError::io("read the known nodes in", path)(error)),
+            Err(error) => return Err(KeyError::io(phrase!("read the known nodes in"), path)(error)),
         };
         let mut table = Table::default();
         for line in file::lines(&text) {
@@ -173,13 +174,13 @@ fn lock(path: &Path) -> Result<File, KeyError> {
         .write(true)
         .truncate(false)
         .open(&beside);
-    let file = file.map_err(KeyError::io("open", &beside))?;
+    let file = file.map_err(KeyError::io(phrase!("open"), &beside))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(Errno::WOULDBLOCK) => Err(KeyError::InUse {
             folder: path.parent().unwrap_or(path).to_owned(),
         }),
-        Err(error) => Err(KeyError::io("lock", &beside)(error.into())),
+        Err(error) => Err(KeyError::io(phrase!("lock"), &beside)(error.into())),
     }
 }
 

@@ -203,9 +203,9 @@ impl Node {
         &self.members
     }
 
-    /// How many nodes it has shortcuts to.
-    pub fn fingers(&self) -> usize {
-        self.fingers.iter().collect::<BTreeSet<_>>().len()
+    /// The nodes that it has shortcuts to, each once, in the order of their places.
+    pub fn fingers(&self) -> BTreeSet<Contact> {
+        self.fingers.iter().collect()
     }
 
     /// How often a node did not answer in time and was held for dead.

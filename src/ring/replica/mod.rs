@@ -97,4 +97,6 @@ pub mod router;
 pub mod view;
 
 #[cfg(test)]
+mod fixture;
+#[cfg(test)]
 mod tests;

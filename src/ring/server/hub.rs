@@ -1,9 +1,9 @@
 //! What the threads of a node share, and how frames and questions find their machine. Layer 3.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::Sender;
@@ -33,6 +33,8 @@ pub(super) struct Hub {
     events: Sender<RingEvent>,
     /// Answered by the faces since the start: announces, scrapes.
     requests: [AtomicU64; 2],
+    /// Where others find the pages of this node; told when its faces have begun to answer.
+    pages: OnceLock<SocketAddr>,
     /// Guards the ring as it was shown last for the moment in which it is copied or replaced.
     picture: Mutex<Option<Arc<Picture>>>,
     /// Whether this life is over for the ring, which knows a later one.
@@ -75,6 +77,7 @@ impl Hub {
             questions: Mutex::new(Questions::new(now, me, fastrand::u64(..))),
             events,
             requests: Default::default(),
+            pages: OnceLock::new(),
             picture: Mutex::new(None),
             is_outlived: AtomicBool::new(false),
             started,
@@ -111,6 +114,14 @@ impl Hub {
         self.requests[1].store(scrapes, Ordering::Relaxed);
     }
 
+    /// HTTP is answered at these addresses.
+    pub(super) fn note_pages(&self, listening: &[SocketAddr]) {
+        if let Some(pages) = pages(self.me.addr.ip(), listening) {
+            // The faces begin once.
+            let _ = self.pages.set(pages);
+        }
+    }
+
     /// The ring as it was shown last.
     pub(super) fn picture(&self) -> Option<Arc<Picture>> {
         self.picture
@@ -141,6 +152,7 @@ impl Hub {
             announces: self.requests[0].load(Ordering::Relaxed),
             scrapes: self.requests[1].load(Ordering::Relaxed),
             uptime: self.started.elapsed(),
+            pages: self.pages.get().copied(),
             counters: NodeCounters {
                 repairs,
                 ..bulletin.counters
@@ -337,6 +349,19 @@ impl Service for HubService {
     }
 }
 
+/// Where others find the pages that are answered at the addresses of `listening`, if other nodes reach this one at
+/// `ip`. `None` if only programs on this computer can, as behind a proxy.
+fn pages(ip: IpAddr, listening: &[SocketAddr]) -> Option<SocketAddr> {
+    // `[::]` takes connections by IPv4 only where nothing else does.
+    let takes =
+        |at: &&SocketAddr| at.ip() == ip || (at.ip().is_unspecified() && at.is_ipv4() == ip.is_ipv4());
+    let here = listening.iter().find(takes);
+    let here = here.map(|at| SocketAddr::new(ip, at.port()));
+    let is_reachable =
+        |at: &&SocketAddr| !at.ip().is_unspecified() && (ip.is_loopback() || !at.ip().is_loopback());
+    here.or_else(|| listening.iter().find(is_reachable).copied())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::TryLockError;
@@ -377,6 +402,40 @@ mod tests {
         };
         let links = Links::start(setup, Arc::new(HubService(Arc::clone(&hub)))).unwrap();
         (hub, links, inbox)
+    }
+
+    #[test]
+    fn pages_are_where_others_reach_them() {
+        for (ip, listening, expected) in [
+            (
+                "192.0.2.7",
+                &["0.0.0.0:6969", "[::]:6969"][..],
+                Some("192.0.2.7:6969"),
+            ),
+            (
+                "2001:db8::7",
+                &["0.0.0.0:1", "[::]:6969"],
+                Some("[2001:db8::7]:6969"),
+            ),
+            (
+                "192.0.2.7",
+                &["127.0.0.1:80", "192.0.2.7:81"],
+                Some("192.0.2.7:81"),
+            ),
+            ("192.0.2.7", &["192.0.2.8:80"], Some("192.0.2.8:80")),
+            ("192.0.2.7", &["127.0.0.1:80"], None),
+            ("127.0.0.1", &["127.0.0.2:80"], Some("127.0.0.2:80")),
+            ("192.0.2.7", &["[::]:80"], None),
+            ("192.0.2.7", &[], None),
+        ] {
+            let listening: Vec<SocketAddr> = listening.iter().map(|at| at.parse().unwrap()).collect();
+            let expected = expected.map(|at| at.parse().unwrap());
+            assert_eq!(
+                pages(ip.parse().unwrap(), &listening),
+                expected,
+                "{ip} {listening:?}"
+            );
+        }
     }
 
     /// Two readers of links that work on one shard one after the other have each something to report. Told the wrong

@@ -22,6 +22,7 @@ use crate::net::sockets::SocketFactory;
 use crate::ring::contact::Contact;
 use crate::ring::link::{Identity, KeyError, KnownNodes, RingKey, StartError};
 use crate::ring::node::Start;
+use crate::sentence::phrase;
 use crate::tracker::server::config::RingConfig;
 use crate::tracker::swarm::Settings;
 
@@ -91,7 +92,7 @@ impl RingNode {
     ) -> Result<Self, RingNodeError> {
         let listen = config.listen.ok_or(RingNodeError::NoAddress)?;
         let state = &config.state;
-        fs::create_dir_all(state).map_err(failed("make the folder", state))?;
+        fs::create_dir_all(state).map_err(failed(phrase!("make the folder"), state))?;
         let ring_key = config.key.as_deref().map(RingKey::load).transpose()?;
         let listener =
             TcpListener::bind(listen).map_err(|source| RingNodeError::Listen { addr: listen, source })?;
@@ -253,7 +254,7 @@ fn load_members(path: &Path) -> Result<Vec<SocketAddr>, RingNodeError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed("read", path)(error)),
+        Err(error) => return Err(failed(phrase!("read"), path)(error)),
     };
     // Lines that make no sense are not worth staying out of the ring for.
     Ok(text.lines().filter_map(|line| line.trim().parse().ok()).collect())

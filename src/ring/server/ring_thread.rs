@@ -1,6 +1,7 @@
 //! The thread that owns Chord and the custody of a node, and gives everything its ticks. Layer 3.
 
 mod bulletins;
+mod traces;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -10,9 +11,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use self::bulletins::Clocks;
+use self::traces::Traces;
 use super::hub::{self, Hub};
 use super::status::RingStatus;
-use crate::id::RingId;
+use crate::id::{InfoHash, RingId};
 use crate::ring::board::Board;
 use crate::ring::bulletin::Bulletin;
 use crate::ring::chord::ChordMessage;
@@ -28,6 +30,7 @@ use crate::ring::replica::router::HEARD_WITHIN;
 use crate::ring::timing::Timing;
 use crate::ring::view::{Neighbour, Stage};
 use crate::size::Count;
+use crate::tracker::server::seam::KeptTicket;
 
 /// How often the addresses of the user are tried while this node is in no ring.
 const MEET_EVERY: Duration = Duration::from_secs(1);
@@ -37,7 +40,7 @@ const MEET_AGAIN_EVERY: Duration = Duration::from_secs(15);
 const MEET_AT_ONCE: usize = 16;
 /// Most events that are worked off before what came out is sent.
 const BATCH: usize = 256;
-/// Lookups of the router have no number of their own.
+/// Lookups of the router have no number of their own; [`Traces`] has those above.
 const NO_TOKEN: u64 = 0;
 
 /// What the ring thread is told.
@@ -68,6 +71,8 @@ pub(super) enum RingEvent {
     Report(Report),
     /// The router asks the ring for the owner of a key.
     Lookup(RingId),
+    /// Somebody wants to see how the ring finds this torrent.
+    Trace(InfoHash, KeptTicket),
     /// The node is to leave; tell when it is done.
     Leave(Sender<()>),
     /// Somebody wants to see the ring.
@@ -85,6 +90,7 @@ pub(super) struct RingThread {
     custody: Custody,
     board: Board,
     showing: Clocks,
+    traces: Traces,
     post: Post,
     out: Outbox,
     /// The view of the ring that the custody has seen last.
@@ -115,6 +121,7 @@ impl RingThread {
             custody: Custody::new(now, hub.me),
             board: Board::new(hub.me),
             showing: Clocks::new(now),
+            traces: Traces::default(),
             post: links.post(),
             out: Outbox::default(),
             ring_epoch: None,
@@ -181,6 +188,7 @@ impl RingThread {
             RingEvent::Outlived => self.end_outlived(),
             RingEvent::Report(report) => self.custody.on_report(now, report),
             RingEvent::Lookup(key) => self.node.lookup(now, NO_TOKEN, key),
+            RingEvent::Trace(info_hash, ticket) => self.trace(now, info_hash, ticket),
             RingEvent::Leave(done) => {
                 self.leaving.push(done);
                 self.custody.leave(now);
@@ -322,6 +330,7 @@ impl RingThread {
                         log::trace!("a message for the ring node {to} was dropped");
                     }
                 }
+                Action::Found { token, result } if token != NO_TOKEN => self.traced(token, result),
                 Action::Found { result, .. } => {
                     let owner = result.ok().and_then(|found| found.owners.first().copied());
                     if let Some(owner) = owner {
@@ -332,6 +341,9 @@ impl RingThread {
                 Action::Placed { .. } => {}
                 Action::Outlived { .. } => self.end_outlived(),
             }
+        }
+        if self.node.view().stage == Stage::Left {
+            self.traces.end();
         }
         let view = self.node.view();
         if self.ring_epoch == Some(view.epoch) {

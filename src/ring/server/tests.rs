@@ -4,7 +4,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::id::{InfoHash, RingId};
-use crate::ring::picture::{Health, Picture};
+use crate::ring::picture::{Health, NodePicture, Picture};
 use crate::ring::view::Stage;
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::server::seam::{AnnounceAnswer, Late, Letter, Mailbox, Reply, ReturnTo, Ticket, Tracker};
@@ -235,6 +235,61 @@ fn a_node_that_leaves_hands_everything_over() {
     }
 }
 
+fn look_up(node: &RingServer, info_hash: InfoHash) -> Late {
+    let face = Arc::new(Face::default());
+    let mailbox: Arc<dyn Mailbox> = face.clone();
+    let ticket = Ticket::new(&mailbox, ReturnTo::Http { slot: 0, request: 0 });
+    assert!(node.tracker().look_up(info_hash, ticket));
+    face.wait()
+}
+
+#[test]
+fn every_node_finds_where_a_torrent_lives_and_says_by_which_way() {
+    let mut nodes = ring(7);
+    nodes.sort_by_key(|node| node.tracker().me().id);
+    let ids: Vec<String> = nodes
+        .iter()
+        .map(|node| node.tracker().me().id.to_string())
+        .collect();
+    let id = |at: usize| ids[at % 7].clone();
+    // What each node said last of its copies may be from before the last one came.
+    wait_for_picture(&nodes, |picture| {
+        let is_settled = |(at, node): (usize, &NodePicture)| {
+            let mut copies: Vec<&str> = node.copies.iter().map(|copy| copy.id.as_str()).collect();
+            let mut right = [id(at + 1), id(at + 2)];
+            copies.sort_unstable();
+            right.sort_unstable();
+            copies == right
+        };
+        picture.nodes.len() == 7 && picture.nodes.iter().enumerate().all(is_settled)
+    });
+    for number in 0..21 {
+        let info_hash = hash(number);
+        let key = RingId::from(info_hash);
+        let owner = nodes
+            .iter()
+            .position(|node| node.tracker().me().id >= key)
+            .unwrap_or(0);
+        let asked = usize::from(number) % 7;
+        let Late::Found(route) = look_up(&nodes[asked], info_hash) else {
+            panic!("{number}");
+        };
+        assert_eq!(route.owner.id, id(owner), "{number}");
+        let copies: Vec<&str> = route.copies.iter().map(|copy| copy.id.as_str()).collect();
+        assert_eq!(copies, [id(owner + 1), id(owner + 2)], "{number}");
+        assert_eq!(route.path[0].id, id(asked), "{number}");
+        let last = &route.path.last().unwrap().id;
+        assert!([id(owner), id(owner + 6)].contains(last), "{number}: {route:?}");
+        assert!(route.path.len() <= 7, "{number}: {route:?}");
+    }
+    let node = nodes.remove(0);
+    assert!(node.leave(PATIENCE));
+    assert_eq!(
+        look_up(&node, hash(1)),
+        Late::Refused(crate::tracker::server::Refusal::Unanswered)
+    );
+}
+
 /// Waits until every node shows the ring so.
 fn wait_for_picture(nodes: &[RingServer], is_right: impl Fn(&Picture) -> bool) {
     let until = Instant::now() + PATIENCE;
@@ -256,6 +311,7 @@ fn every_node_shows_the_whole_ring_and_counts_nothing_twice() {
     }
     for node in &nodes {
         node.tracker().note_requests(10, 1);
+        node.tracker().note_pages(&[([127, 0, 0, 1], 6969).into()]);
     }
     let is_whole = |picture: &Picture, count: usize| {
         let serving = picture.nodes.iter().filter(|node| node.health == Health::Serving);
@@ -274,6 +330,10 @@ fn every_node_shows_the_whole_ring_and_counts_nothing_twice() {
                 .iter()
                 .all(|node| node.copies_complete == 3 && node.copies.len() == 2)
             && picture.this_node().is_some_and(|me| me.links >= 4)
+            && nodes.iter().all(|node| node.pages == Some(([127, 0, 0, 1], 6969).into()))
+            // Of six nodes four stand in the list of successors, and a finger leads to the fifth at most.
+            && nodes.iter().all(|node| node.fingers == node.fingers_to.len() as u64)
+            && nodes.iter().flat_map(|node| &node.fingers_to).all(|id| nodes.iter().any(|node| node.id == *id))
     });
 
     // One dies, and one leaves.

@@ -1,6 +1,7 @@
 //! The ring as the faces see it. Layer 3.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -127,7 +128,16 @@ impl Tracker for RingTracker {
         self.hub.picture()
     }
 
+    fn look_up(&self, info_hash: InfoHash, ticket: Ticket<'_>) -> bool {
+        self.hub.tell(RingEvent::Trace(info_hash, ticket.keep()));
+        true
+    }
+
     fn note_requests(&self, announces: u64, scrapes: u64) {
         self.hub.note_requests(announces, scrapes);
+    }
+
+    fn note_pages(&self, listening: &[SocketAddr]) {
+        self.hub.note_pages(listening);
     }
 }

@@ -39,6 +39,52 @@ fn a_slow_disk_that_works_in_any_order_gets_everything() {
 }
 
 #[test]
+fn while_the_disk_stands_still_nothing_more_is_asked_for_and_nobody_is_blamed() {
+    // Pieces of 1 MiB, more of them than may lie at the disk.
+    let plan = Plan {
+        piece_length: 64 * BLOCK_LENGTH,
+        files: vec![u64::from(BLOCK_LENGTH) * 64 * 24],
+        ..Plan::default()
+    };
+    let mut world = World::new(plan);
+    let (quick, slow) = (
+        world.join(1, HONEST),
+        world.join(
+            2,
+            Manner {
+                sends_every: 4,
+                ..HONEST
+            },
+        ),
+    );
+    world.until("the first piece", |world| !world.torrent.have().is_empty());
+    world.disk.speed = 0;
+    world.until("the disk to be behind", |world| {
+        world.torrent.assembly.disk_is_behind()
+    });
+    let have = world.torrent.have().count();
+    // What was out before still comes, and its pieces are finished by it.
+    world.steps(300);
+    let asked = |world: &mut World| world.peer(quick).requests + world.peer(slow).requests;
+    let before = asked(&mut world);
+    world.steps(1_500);
+    assert_eq!(asked(&mut world), before);
+    assert!(world.budget.taken() <= world.budget.limit());
+    assert_eq!(
+        (world.closed.len(), world.halted.len()),
+        (0, 0),
+        "after minutes: {:?}",
+        world.closed
+    );
+
+    world.disk.speed = 1;
+    world.until("the rest", |world| world.torrent.have().count() > have + 20);
+    assert!(world.closed.is_empty(), "{:?}", world.closed);
+    world.finish();
+    assert_eq!((world.torrent.tally().pieces_failed, world.finished), (0, 1));
+}
+
+#[test]
 fn a_full_disk_halts_the_download_until_there_is_room() {
     for plan in [Plan::default(), spilled()] {
         let mut world = World::new(plan);

@@ -1,9 +1,14 @@
 //! Serving others.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use super::world::{HONEST, Manner, Plan, World, bits};
+use crate::choker::Slots;
 use crate::geometry::{BLOCK_LENGTH, Block, PieceIndex};
 use crate::peer::link::{CloseReason, PeerKey};
 use crate::peer::session::{MOST_REQUESTS_WAITING, REQUEST_QUEUE};
+use crate::torrent::state::Settings;
 use crate::wire::message::Message;
 
 /// A seed of 30 pieces.
@@ -64,6 +69,49 @@ fn no_more_are_served_than_there_are_slots() {
         world.steps(10);
         assert_eq!(world.peers.values().filter(|peer| peer.unchoked).count(), 4);
     }
+}
+
+#[test]
+fn among_many_who_are_served_a_newcomer_gets_a_free_slot_at_once() {
+    let mut world = seed();
+    world.torrent.set_settings(Settings {
+        upload_slots: Slots::Fixed(100),
+        max_connections: 200,
+        ..world.torrent.settings
+    });
+    for number in 1..=100 {
+        let key = leech(&mut world, number, true);
+        world.say(key, Message::Interested);
+        world.step();
+        assert!(world.peer(key).unchoked, "{number}");
+    }
+    let late = leech(&mut world, 101, true);
+    world.say(late, Message::Interested);
+    world.step();
+    assert!(!world.peer(late).unchoked);
+    let first = *world.peers.keys().next().unwrap();
+    world.say(first, Message::NotInterested);
+    world.steps(2);
+    assert!(world.peer(late).unchoked, "the place of another");
+}
+
+#[test]
+fn a_slot_that_is_not_used_goes_to_another() {
+    let mut world = seed();
+    let mute: Vec<_> = (1..=4).map(|number| leech(&mut world, number, true)).collect();
+    mute.iter().for_each(|key| world.say(*key, Message::Interested));
+    world.step();
+    assert!(mute.iter().all(|key| world.peer(*key).unchoked));
+    let late = leech(&mut world, 5, true);
+    world.say(late, Message::Interested);
+    // One of them asks for something, if only now and then.
+    for piece in 0..4 {
+        world.steps(10);
+        world.say(mute[0], Message::Request(block(piece, 0)));
+    }
+    world.steps(10);
+    assert!(world.peer(mute[0]).unchoked);
+    assert!(world.peer(late).unchoked, "before the next round");
 }
 
 #[test]
@@ -205,7 +253,7 @@ fn data_that_cannot_be_read_halts_the_torrent_and_is_told_once() {
     assert!(!halted.retries);
     assert_eq!(world.halted.len(), 1, "{:?}", world.halted);
     assert!(
-        halted.message.contains("fixture/0 is missing") && halted.message.contains("rechecked"),
+        halted.message.contains("fixture/0 is missing") && halted.message.contains("checked again"),
         "{}",
         halted.message
     );
@@ -228,4 +276,19 @@ fn a_peer_that_keeps_our_queue_full_loses_no_request() {
     }
     world.step();
     assert_eq!(world.peer(key).uploads.len(), REQUEST_QUEUE + 16);
+}
+
+#[test]
+fn what_the_writer_counts_after_the_peer_has_left_counts() {
+    let mut world = seed();
+    let key = leech(&mut world, 1, true);
+    let of_writer = Arc::clone(&world.peer(key).counters);
+    of_writer.payload_sent.store(1000, Ordering::Relaxed);
+    world.leave(key);
+    world.torrent.on_tick(world.now);
+    of_writer.payload_sent.fetch_add(500, Ordering::Relaxed);
+    assert_eq!(world.torrent.uploaded(), 1500);
+    drop(of_writer);
+    world.torrent.on_tick(world.now);
+    assert_eq!((world.torrent.uploaded(), world.torrent.leaving.len()), (1500, 0));
 }

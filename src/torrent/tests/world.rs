@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bitfield::Bitfield;
+use crate::choker::Slots;
 use crate::geometry::{BLOCK_LENGTH, Block, Geometry, PieceIndex};
 use crate::id::PeerId;
 use crate::memory::{BlockPool, Budget};
 use crate::metainfo::Info;
-use crate::peer::link::{BlockInput, CloseReason, PeerBatch, PeerInput, PeerKey};
+use crate::peer::link::{CloseReason, PeerBatch, PeerInput, PeerKey};
 use crate::storage::layout::Layout;
 use crate::storage::task::DiskTask;
 use crate::torrent::fixture::{content, info_of_files};
@@ -72,7 +73,7 @@ impl Default for Plan {
             budget_mib: 16,
             settings: Settings {
                 active_peers: 0,
-                upload_slots: 4,
+                upload_slots: Slots::Fixed(4),
                 max_connections: 50,
                 listen_port: 6881,
                 fetch: true,
@@ -247,12 +248,11 @@ impl World {
         let mut data = self.pool.buffer(block.length);
         data.copy_from_slice(&self.content[at..at + block.length as usize]);
         data[0] ^= u8::from(wrong);
-        PeerInput::Block(BlockInput {
+        PeerInput::Block {
             piece: block.piece.0,
             begin: block.begin,
             data,
-            run: None,
-        })
+        }
     }
 
     /// The peer sends this block, asked or not.

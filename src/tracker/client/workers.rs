@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::id::InfoHash;
 use crate::net::sockets::SocketFactory;
+use crate::sentence::told;
 use crate::tracker::announce::{AnnounceRequest, AnnounceResponse, ScrapeCounts};
 use crate::tracker::datagrams::{Ask, Datagrams};
 use crate::tracker::fetch::Fetcher;
@@ -95,7 +96,7 @@ impl Workers {
                 Err(error) => {
                     log::warn!("no further thread for tracker requests: {error}");
                     if self.threads == 0 {
-                        let outcome = job.kind.failed(format!("no thread for the request: {error}"));
+                        let outcome = job.kind.failed(told!("no thread for the request: {error}"));
                         // We hold the receiver's other end ourselves.
                         let _ = self.reports.send(Report {
                             key: job.key,
@@ -202,7 +203,7 @@ impl Worker {
         let mut addrs = self
             .sockets
             .resolve((host, port))
-            .map_err(|error| format!("the tracker's host name cannot be found: {error}"))?;
+            .map_err(|error| told!("the tracker's host name cannot be found: {error}"))?;
         addrs.truncate(MAX_ADDRS);
         Ok(addrs)
     }

@@ -13,7 +13,7 @@ mod places;
 pub mod status;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -383,6 +383,7 @@ impl Running {
             urls: self.places.urls.clone(),
             reach: Some(self.places.reach),
             advice: self.places.advice.clone(),
+            pages: self.server.http_addresses().first().copied().map(from_here),
             torrents: totals.swarms,
             seeds: totals.seeds,
             leechers: totals.leechers,
@@ -455,6 +456,16 @@ fn ring_config(setup: &NodeSetup, places: &Places) -> Result<RingConfig, NodeErr
         advertise: Some(SocketAddr::new(address, port)),
         ..common
     })
+}
+
+/// Where this computer finds itself what listens on this address.
+fn from_here(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, listening.port())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use super::named::{Host, Named};
 use super::status::Reach;
 use crate::net::sockets::{SocketError, SocketFactory};
+use crate::sentence::told;
 
 /// Somewhere outside (RFC 5737, RFC 3849). Nothing is sent there.
 const OUTSIDE_V4: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
@@ -272,9 +273,7 @@ fn reach_of(ip: IpAddr) -> Reach {
 }
 
 fn advice(reach: Reach, hosts: &[(Host, u16)], port: u16) -> Option<String> {
-    let names: Vec<String> = hosts.iter().map(|(host, _)| host.to_string()).collect();
-    let names = names.join(" and ");
-    let forward = format!(
+    let forward = told!(
         "let the router forward the TCP and UDP port {port}, and the TCP port on which peers come, to this computer, \
          and name the router's outside address in the settings (tracker.address)"
     );
@@ -283,14 +282,14 @@ fn advice(reach: Reach, hosts: &[(Host, u16)], port: u16) -> Option<String> {
         _ => None,
     });
     match (reach, private_v4) {
-        (Reach::ThisComputer, _) => Some(format!("only programs on this computer reach {names}")),
-        (Reach::LocalNetwork, _) if hosts.len() == 1 => Some(format!(
-            "{names} is a private address, so this works in the local network only; to share with others, {forward}"
+        (Reach::ThisComputer, _) => Some(told!("only programs on this computer reach it")),
+        (Reach::LocalNetwork, _) if hosts.len() == 1 => Some(told!(
+            "this is a private address, so this works in the local network only; to share with others, {forward}"
         )),
-        (Reach::LocalNetwork, _) => Some(format!(
-            "{names} are private addresses, so this works in the local network only; to share with others, {forward}"
+        (Reach::LocalNetwork, _) => Some(told!(
+            "these are private addresses, so this works in the local network only; to share with others, {forward}"
         )),
-        (Reach::Everywhere, Some(ip)) => Some(format!(
+        (Reach::Everywhere, Some(ip)) => Some(told!(
             "{ip} is a private address: from outside of the local network only IPv6 leads here; for IPv4 as well, \
              {forward}"
         )),
@@ -332,7 +331,7 @@ mod tests {
         assert_eq!(places.urls, urls);
         assert_eq!(places.reach, Reach::ThisComputer);
         let advice = places.advice.unwrap();
-        assert_eq!(advice, "only programs on this computer reach 127.0.0.9");
+        assert_eq!(advice, "only programs on this computer reach it");
         // That everything is bound to it says the same.
         let bound = Places::find(7000, "", "127.0.0.9").unwrap();
         assert_eq!((bound.listen, bound.urls), (places.listen, places.urls));
@@ -376,13 +375,10 @@ mod tests {
         };
         let (reach, advice) = told(&["192.168.1.5"]);
         assert_eq!(reach, Reach::LocalNetwork);
-        assert!(advice.starts_with("192.168.1.5 is a private address"), "{advice}");
+        assert!(advice.starts_with("this is a private address"), "{advice}");
         assert!(advice.contains("forward the TCP and UDP port 6969"), "{advice}");
         let (_, advice) = told(&["192.168.1.5", "fd00::5"]);
-        assert!(
-            advice.starts_with("192.168.1.5 and [fd00::5] are private addresses"),
-            "{advice}"
-        );
+        assert!(advice.starts_with("these are private addresses"), "{advice}");
         let (reach, advice) = told(&["192.168.1.5", "2001:db8::5"]);
         assert_eq!(reach, Reach::Everywhere);
         assert!(advice.contains("only IPv6 leads here"), "{advice}");

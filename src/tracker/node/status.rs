@@ -17,6 +17,8 @@ pub struct TrackerNodeStatus {
     pub reach: Option<Reach>,
     /// What a person should know of that, or do about it.
     pub advice: Option<String>,
+    /// Where this computer itself finds its pages.
+    pub pages: Option<SocketAddr>,
     /// Torrents that it knows.
     pub torrents: u64,
     /// Seeds that it knows, all torrents together.
@@ -36,6 +38,7 @@ impl TrackerNodeStatus {
             urls: Vec::new(),
             reach: None,
             advice: None,
+            pages: None,
             torrents: 0,
             seeds: 0,
             leechers: 0,

@@ -199,3 +199,16 @@ fn behind_a_router_the_client_is_entered_under_the_address_outside() {
     share(Vec::new());
     wait_for(&[]);
 }
+
+#[test]
+fn this_computer_finds_its_own_pages() {
+    for (listening, found) in [
+        ("0.0.0.0:6969", "127.0.0.1:6969"),
+        ("[::]:6969", "[::1]:6969"),
+        ("127.0.0.9:7000", "127.0.0.9:7000"),
+    ] {
+        let (listening, found): (SocketAddr, SocketAddr) =
+            (listening.parse().unwrap(), found.parse().unwrap());
+        assert_eq!(from_here(listening), found);
+    }
+}

@@ -302,6 +302,23 @@ impl TrackerConfig {
         Ok(config)
     }
 
+    /// Keeps the node's state in `folder`, and the log with it unless the settings put that in a place of its own: several
+    /// nodes on one computer would write into one log otherwise. `path`: the settings file, if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoHome`].
+    pub fn keep_state_in(&mut self, folder: &Path, path: Option<&Path>) -> Result<(), ConfigError> {
+        let by_default = match path {
+            Some(path) => text::folder_of(path).join(LogSection::default().file),
+            None => Self::without_file()?.log.file,
+        };
+        if self.log.file == by_default {
+            self.log.file = folder.join("dtracker.log");
+        }
+        self.ring.state = folder.to_owned();
+        Ok(())
+    }
+
     /// What only two keys together can do wrong.
     fn check(&self, text: &str) -> Result<(), text::Wrong> {
         let announce = &self.announce;
@@ -457,6 +474,25 @@ mod tests {
             );
             assert!(error.contains(expected), "{name}: {error}");
         }
+    }
+
+    #[test]
+    fn the_log_goes_along_with_the_state_of_a_node() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("dtracker.toml");
+        let own = Path::new("/srv/node1");
+        for (text, log) in [
+            ("", "/srv/node1/dtracker.log"),
+            ("[log]\nfile = \"/var/log/x.log\"\n", "/var/log/x.log"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let mut config = TrackerConfig::load(&path).unwrap();
+            config.keep_state_in(own, Some(&path)).unwrap();
+            assert_eq!((&*config.ring.state, &*config.log.file), (own, Path::new(log)));
+        }
+        let mut config = TrackerConfig::without_file().unwrap();
+        config.keep_state_in(own, None).unwrap();
+        assert_eq!(config.log.file, own.join("dtracker.log"));
     }
 
     #[test]

@@ -106,6 +106,10 @@ impl Tracker for Scripted {
         vec![(InfoHash::new([9; 20]), COUNTS), (InfoHash::new([1; 20]), COUNTS)]
     }
 
+    fn look_up(&self, _info_hash: InfoHash, ticket: Ticket<'_>) -> bool {
+        self.reply(ticket) == Reply::Later
+    }
+
     fn totals(&self) -> Totals {
         Totals {
             swarms: 2,

@@ -180,6 +180,12 @@ impl Front {
         }
     }
 
+    /// Asks the ring where this torrent lives; the answer comes later, to the mailbox. `false`: there is no ring.
+    pub(super) fn look_up(&self, info_hash: InfoHash, to: ReturnTo) -> bool {
+        let ticket = Ticket::new(&self.mailbox, to);
+        self.shared.tracker.look_up(info_hash, ticket)
+    }
+
     /// To be called when all requests of a wake-up have been handed in: lets the tracker work on those that it
     /// answers later.
     pub(super) fn flush(&mut self) {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::refusal::Refusal;
 use crate::id::InfoHash;
-use crate::ring::picture::Picture;
+use crate::ring::picture::{Picture, Route};
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::swarm::PeerAnnounce;
 
@@ -81,8 +81,17 @@ pub trait Tracker: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Looks up where in the ring this torrent lives, as if nothing were known of it; [`Late::Found`] comes through the
+    /// ticket. `false` for a tracker of one node, which has nothing to look for.
+    fn look_up(&self, _info_hash: InfoHash, _ticket: Ticket<'_>) -> bool {
+        false
+    }
+
     /// Is told now and then what the faces have answered since the start, for other nodes to know.
     fn note_requests(&self, _announces: u64, _scrapes: u64) {}
+
+    /// Is told once where HTTP is answered, for other nodes to know.
+    fn note_pages(&self, _listening: &[SocketAddr]) {}
 }
 
 /// To whom in a face an answer goes. The tracker carries it and does not look into it.
@@ -105,12 +114,14 @@ pub enum ReturnTo {
 }
 
 /// An answer that came later.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Late {
     /// To an announce.
     Announced(AnnounceAnswer),
     /// To a scrape, in the order of the request.
     Scraped(Vec<ScrapeCounts>),
+    /// Where a torrent lives.
+    Found(Box<Route>),
     /// There is none.
     Refused(Refusal),
 }

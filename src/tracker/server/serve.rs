@@ -88,6 +88,7 @@ impl TrackerServer {
         if server.http.is_none() && server.udp.is_empty() {
             return Err(ServeError::NoFace);
         }
+        server.shared.tracker.note_pages(server.http_addresses());
         server.watch = Some(Watch::start(&server.shared).map_err(ServeError::Thread)?);
         Ok(server)
     }

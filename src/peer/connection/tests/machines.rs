@@ -3,17 +3,13 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::wire::message::FrameLimits;
 
 const PIECES: u32 = 300;
 
-/// So many pieces of one block.
-fn pieces_of(count: u32) -> Geometry {
-    Geometry::new(u64::from(count) * u64::from(BLOCK_LENGTH), BLOCK_LENGTH).unwrap()
-}
-
 /// Reads `bytes` in chunks of these lengths, over and over.
 fn assemble(bytes: &[u8], chunks: &[usize]) -> (Vec<PeerInput>, bool) {
-    let mut assembler = Assembler::new(pieces_of(PIECES), BlockPool::new(4));
+    let mut assembler = Assembler::new(FrameLimits::for_pieces(PIECES), BlockPool::new(4));
     let mut inputs = Vec::new();
     let mut rest = bytes;
     let mut chunks = chunks.iter().cycle();
@@ -35,7 +31,7 @@ fn assemble(bytes: &[u8], chunks: &[usize]) -> (Vec<PeerInput>, bool) {
 /// Inputs with the data of blocks, so that they can be compared.
 fn shown(inputs: &[PeerInput]) -> Vec<String> {
     let show = |input: &PeerInput| match input {
-        PeerInput::Block(block) => format!("{} {} {:?}", block.piece, block.begin, &block.data[..]),
+        PeerInput::Block { piece, begin, data } => format!("{piece} {begin} {:?}", &data[..]),
         PeerInput::Message(message) => format!("{message:?}"),
     };
     inputs.iter().map(show).collect()
@@ -85,7 +81,7 @@ proptest! {
 
 #[test]
 fn a_run_of_blocks_is_read_straight_into_its_buffers() {
-    let mut assembler = Assembler::new(pieces_of(PIECES), BlockPool::new(4));
+    let mut assembler = Assembler::new(FrameLimits::for_pieces(PIECES), BlockPool::new(4));
     let header = piece_header(block(0, 0, BLOCK_LENGTH));
     let mut inputs = Vec::new();
     assembler.spaces()[0][..header.len()].copy_from_slice(&header);
@@ -106,7 +102,7 @@ fn the_bitfield_of_a_large_torrent() {
     let pieces = 4_000_000;
     let bits = Message::Bitfield(vec![0xff; pieces as usize / 8].into());
     let bytes = bytes_of(std::slice::from_ref(&bits));
-    let mut assembler = Assembler::new(pieces_of(pieces), BlockPool::new(4));
+    let mut assembler = Assembler::new(FrameLimits::for_pieces(pieces), BlockPool::new(4));
     let mut inputs = Vec::new();
     let mut rest = &bytes[..];
     while !rest.is_empty() {

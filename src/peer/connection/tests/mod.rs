@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, bounded};
 
 use super::*;
 use crate::geometry::{BLOCK_LENGTH, Block};
-use crate::peer::link::{BlockInput, PeerInput};
+use crate::peer::link::PeerInput;
 use crate::wire::message::{Message, piece_header};
 
 mod machines;
@@ -188,12 +188,11 @@ fn blocks_and_messages_arrive_in_order_and_the_end_is_reported_once() {
     );
     let [
         PeerInput::Message(Message::Unchoke),
-        PeerInput::Block(BlockInput {
+        PeerInput::Block {
             piece: 1,
             begin: 0,
             data,
-            ..
-        }),
+        },
         PeerInput::Message(Message::Choke),
         PeerInput::Message(Message::Have(3)),
     ] = &inputs[..]
@@ -275,11 +274,11 @@ fn a_finished_block_does_not_wait_for_the_next_one() {
     assert!(
         matches!(
             &batch.inputs[..],
-            [PeerInput::Block(BlockInput {
+            [PeerInput::Block {
                 piece: 0,
                 begin: 0,
                 ..
-            })]
+            }]
         ),
         "{batch:?}"
     );
@@ -291,10 +290,10 @@ fn a_finished_block_does_not_wait_for_the_next_one() {
     assert!(
         matches!(
             &batch.inputs[..],
-            [PeerInput::Block(BlockInput {
+            [PeerInput::Block {
                 begin: BLOCK_LENGTH,
                 ..
-            })]
+            }]
         ),
         "{batch:?}"
     );

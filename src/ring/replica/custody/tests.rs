@@ -1,16 +1,6 @@
 use super::*;
-use crate::id::RingId;
+use crate::ring::replica::fixture::node;
 use crate::ring::view::Neighbour;
-
-fn node(number: u8) -> Contact {
-    let mut id = [0; 20];
-    id[0] = 10 * number;
-    Contact {
-        id: RingId::new(id),
-        incarnation: 1,
-        addr: ([127, 0, 0, 1], u16::from(number)).into(),
-    }
-}
 
 fn arc(after: u8, upto: u8) -> Interval {
     Interval::new(node(after).id, node(upto).id)

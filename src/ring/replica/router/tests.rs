@@ -1,17 +1,8 @@
 use super::*;
 use crate::ring::data::Answer;
+use crate::ring::replica::fixture::node;
 use crate::tracker::announce::ScrapeCounts;
 use crate::tracker::swarm::{Families, PeerState};
-
-fn node(number: u8) -> Contact {
-    let mut id = [0; 20];
-    id[0] = 10 * number;
-    Contact {
-        id: RingId::new(id),
-        incarnation: 1,
-        addr: ([127, 0, 0, 1], u16::from(number)).into(),
-    }
-}
 
 /// A swarm that node `owner` owns.
 fn hash(owner: u8) -> InfoHash {

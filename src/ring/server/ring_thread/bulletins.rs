@@ -105,6 +105,7 @@ impl RingThread {
         let mut mending: Vec<RingId> = mending.map(|contact| contact.id).collect();
         mending.sort_unstable();
         mending.dedup();
+        let fingers = self.node.fingers();
         let mut bulletin = Bulletin {
             stage: ring.stage,
             serving: ring.serving,
@@ -122,11 +123,12 @@ impl RingThread {
             counters: NodeCounters {
                 links: links as u64,
                 members: self.node.members().iter(now).count() as u64,
-                fingers: self.node.fingers() as u64,
+                fingers: fingers.len() as u64,
                 held_for_dead: self.node.held_for_dead(),
                 copies_left_out: self.custody.copies_left_out(),
                 repairs: 0,
             },
+            fingers: fingers.iter().map(|contact| contact.id).collect(),
             ..Bulletin::outside(self.hub.me)
         };
         self.hub.complete(&mut bulletin);

@@ -59,7 +59,6 @@ impl Disk {
                 expected,
                 blocks,
                 digests,
-                ..
             } => {
                 let each = || blocks.iter().map(|block| sha1_of(block)).collect();
                 if sha1_of(
@@ -142,7 +141,7 @@ impl Disk {
             },
             DiskTask::Prepare { .. } => {
                 self.prepared += 1;
-                DiskResult::Prepared
+                DiskResult::Prepared { has_claimed: true }
             }
             task => panic!("the machine never asks for {task:?}"),
         }

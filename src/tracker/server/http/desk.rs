@@ -7,7 +7,7 @@ use super::super::front::Front;
 use super::super::refusal::Refusal;
 use super::super::seam::{AnnounceAnswer, Late, ReturnTo};
 use super::head::{Head, Manner, forwarded_for};
-use super::pages;
+use super::pages::{self, Page};
 use super::response::{self, Content, Status};
 use crate::id::InfoHash;
 use crate::tracker::announce::{AnnounceResponse, ScrapeCounts};
@@ -30,6 +30,7 @@ pub(super) struct Waiting {
 enum WaitingFor {
     Peers(PeersForm),
     Counts(Vec<InfoHash>),
+    Route,
 }
 
 impl Waiting {
@@ -75,13 +76,13 @@ impl Desk {
         slot: u32,
         out: &mut Vec<u8>,
     ) -> Option<Waiting> {
-        let Some((service, passkey)) = access::parse_path(head.path) else {
-            self.answer_page(head, out);
-            return None;
-        };
         let to = ReturnTo::Http {
             slot,
             request: self.next_request,
+        };
+        let Some((service, passkey)) = access::parse_path(head.path) else {
+            let what = self.answer_page(head, peer, to, out)?;
+            return Some(self.wait_for(what, head.manner));
         };
         let answered = self.admit(head, peer, passkey).and_then(|client| match service {
             Service::Announce => self.announce(head, client, to, out),
@@ -89,19 +90,21 @@ impl Desk {
         });
         match answered {
             Ok(None) => None,
-            Ok(Some(what)) => {
-                let request = self.next_request;
-                self.next_request = request.wrapping_add(1);
-                Some(Waiting {
-                    request,
-                    manner: head.manner,
-                    what,
-                })
-            }
+            Ok(Some(what)) => Some(self.wait_for(what, head.manner)),
             Err(refusal) => {
                 self.write_refusal(refusal, head.manner, out);
                 None
             }
+        }
+    }
+
+    fn wait_for(&mut self, what: WaitingFor, manner: Manner) -> Waiting {
+        let request = self.next_request;
+        self.next_request = request.wrapping_add(1);
+        Waiting {
+            request,
+            manner,
+            what,
         }
     }
 
@@ -116,6 +119,8 @@ impl Desk {
                 self.files.extend(info_hashes.iter().copied().zip(counts));
                 self.write_files(waiting.manner, out);
             }
+            (WaitingFor::Route, Late::Found(route)) => write_page(&pages::route(&route), waiting.manner, out),
+            (WaitingFor::Route, Late::Refused(why)) => write_page(&pages::no_route(why), waiting.manner, out),
             (_, Late::Refused(refusal)) => self.write_refusal(refusal, waiting.manner, out),
             (what, late) => {
                 log::error!("the tracker answered {late:?} to who waits for {what:?}");
@@ -126,6 +131,13 @@ impl Desk {
 
     /// Who asks, if he may.
     fn admit(&self, head: &Head<'_>, peer: IpAddr, passkey: Option<&str>) -> Result<IpAddr, Refusal> {
+        let client = self.client(head, peer)?;
+        self.front.rules().access.check_passkey(passkey)?;
+        Ok(client)
+    }
+
+    /// Who asks, if he has not asked too often.
+    fn client(&self, head: &Head<'_>, peer: IpAddr) -> Result<IpAddr, Refusal> {
         let rules = self.front.rules();
         let client = if rules.is_proxy(peer) {
             head.forwarded
@@ -137,7 +149,6 @@ impl Desk {
         if !self.front.admits(client) {
             return Err(Refusal::TooMany);
         }
-        rules.access.check_passkey(passkey)?;
         Ok(client)
     }
 
@@ -240,10 +251,37 @@ impl Desk {
         response::write(Status::Ok, Content::Text, &self.body, manner, out);
     }
 
-    fn answer_page(&mut self, head: &Head<'_>, out: &mut Vec<u8>) {
-        let shared = &self.front.shared;
+    /// `Some`: the answer comes later.
+    fn answer_page(
+        &mut self,
+        head: &Head<'_>,
+        peer: IpAddr,
+        to: ReturnTo,
+        out: &mut Vec<u8>,
+    ) -> Option<WaitingFor> {
         self.front.counters.pages.add(1);
-        let page = pages::find(shared, head.path, head.query);
-        response::write(page.status, page.content, page.body.as_bytes(), head.manner, out);
+        let page = match head.path {
+            "/lookup" => match self.look_up(head, peer, to) {
+                Ok(()) => return Some(WaitingFor::Route),
+                Err(page) => page,
+            },
+            path => pages::find(&self.front.shared, path, head.query),
+        };
+        write_page(&page, head.manner, out);
+        None
     }
+
+    /// Other pages cost no other node anything. This one does, so nobody may ask for it more often than for peers.
+    fn look_up(&self, head: &Head<'_>, peer: IpAddr, to: ReturnTo) -> Result<(), Page> {
+        let info_hash = pages::torrent_to_look_up(head.query)?;
+        self.client(head, peer).map_err(pages::no_route)?;
+        match self.front.look_up(info_hash, to) {
+            true => Ok(()),
+            false => Err(pages::no_ring()),
+        }
+    }
+}
+
+fn write_page(page: &Page, manner: Manner, out: &mut Vec<u8>) {
+    response::write(page.status, page.content, page.body.as_bytes(), manner, out);
 }

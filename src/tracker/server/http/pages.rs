@@ -1,7 +1,8 @@
 //! What is not for clients: figures for people, for programs and for supervisors. Layer 3, but it opens nothing.
 //!
 //! The page at `/stats` is a file of this program, as are its style and its script; all that changes comes as JSON.
-//! Nothing here waits for another node: the ring is shown as it was known a second ago.
+//! Nothing here waits for another node, the ring is shown as it was known a second ago; but for `/lookup`, which asks the
+//! ring where a torrent lives and so is answered later.
 
 use std::borrow::Cow;
 use std::sync::PoisonError;
@@ -10,8 +11,11 @@ use serde::Serialize;
 
 use super::super::front::Shared;
 use super::super::history::{Group, MINUTES, Of};
+use super::super::refusal::Refusal;
 use super::super::watch::minute_now;
 use super::response::{Content, Status};
+use crate::id::InfoHash;
+use crate::ring::picture::Route;
 
 const HTML: &str = include_str!("pages/stats.html");
 const CSS: &str = include_str!("pages/style.css");
@@ -52,6 +56,48 @@ pub(super) fn find(shared: &Shared, path: &str, query: &str) -> Page {
                    shows how it is.\n"
                 .into(),
         },
+    }
+}
+
+/// The torrent of `/lookup?info_hash=…`, or what is wrong with the question.
+pub(super) fn torrent_to_look_up(query: &str) -> Result<InfoHash, Page> {
+    let wanted = query.strip_prefix("info_hash=");
+    wanted.and_then(|hash| hash.parse().ok()).ok_or_else(|| {
+        text(
+            Status::BadRequest,
+            "Ask for /lookup?info_hash= and the 40 hexadecimal digits of the torrent.\n",
+        )
+    })
+}
+
+/// What is answered to `/lookup` where there is no ring.
+pub(super) fn no_ring() -> Page {
+    text(
+        Status::NotFound,
+        "This tracker is alone and in no ring: it keeps all its torrents itself.\n",
+    )
+}
+
+/// Where a torrent lives.
+pub(super) fn route(route: &Route) -> Page {
+    json(route)
+}
+
+/// Why that is not told.
+pub(super) fn no_route(why: Refusal) -> Page {
+    let status = match why {
+        Refusal::TooMany => Status::TooMany,
+        Refusal::BadParameter(_) => Status::BadRequest,
+        _ => Status::Unavailable,
+    };
+    text(status, format!("{why}\n"))
+}
+
+fn text(status: Status, body: impl Into<Cow<'static, str>>) -> Page {
+    Page {
+        status,
+        content: Content::Text,
+        body: body.into(),
     }
 }
 

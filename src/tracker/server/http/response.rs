@@ -14,7 +14,9 @@ pub(super) enum Status {
     MethodNotAllowed,
     BodyNotWanted,
     HeadTooLarge,
+    TooMany,
     VersionNotSupported,
+    Unavailable,
 }
 
 impl Status {
@@ -26,8 +28,10 @@ impl Status {
             Self::NotFound => "404 Not Found",
             Self::MethodNotAllowed => "405 Method Not Allowed",
             Self::BodyNotWanted => "413 Content Too Large",
+            Self::TooMany => "429 Too Many Requests",
             Self::HeadTooLarge => "431 Request Header Fields Too Large",
             Self::VersionNotSupported => "505 HTTP Version Not Supported",
+            Self::Unavailable => "503 Service Unavailable",
         }
     }
 }

@@ -148,6 +148,8 @@ pub(super) fn write_late(transaction: u32, late: &Late, interval: std::time::Dur
         }
         Late::Scraped(counts) => udp::write_scrape(transaction, counts, out),
         Late::Refused(refusal) => write_refusal(transaction, *refusal, out),
+        // Nobody can ask for that by UDP.
+        Late::Found(_) => write_refusal(transaction, Refusal::Unanswered, out),
     }
 }
 

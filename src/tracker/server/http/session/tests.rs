@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::id::{InfoHash, PeerId};
+use crate::ring::picture::{Route, Waypoint};
 use crate::tracker::announce::AnnounceRequest;
 use crate::tracker::http::{announce_url, decode_announce, decode_scrape, failure_reason};
 use crate::tracker::server::counters::Face;
@@ -173,6 +174,62 @@ fn pages_say_how_the_tracker_is() {
     assert_eq!((status.torrents, status.seeds, status.leechers), (2, 2, 6));
     let answer = world.feed(b"GET /favicon.ico HTTP/1.1\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+}
+
+#[test]
+fn where_a_torrent_lives_is_told_when_the_ring_has_told_it() {
+    let lookup = |hash: &str| format!("GET /lookup?info_hash={hash} HTTP/1.1\r\n\r\n");
+    let hash = "0123456789abcdef0123456789abcdef01234567";
+    let mut alone = World::open();
+    assert_eq!(statuses(&alone.feed(lookup(hash).as_bytes())), ["404"]);
+
+    let mut world = World::new(Script::Later, Rules::default());
+    for bad in ["", "xy", &hash[1..], "%01"] {
+        assert_eq!(statuses(&world.feed(lookup(bad).as_bytes())), ["400"], "{bad:?}");
+    }
+    let point = |id: &str| Waypoint {
+        id: id.to_owned(),
+        address: "127.0.0.1:6970".to_owned(),
+    };
+    let route = Route {
+        info_hash: hash.to_owned(),
+        place: 0.004,
+        path: vec![point("aa"), point("bb")],
+        owner: point("cc"),
+        copies: vec![point("dd"), point("ee")],
+    };
+    let mut answer = |late: Option<Late>| {
+        assert_eq!(world.feed(lookup(hash).as_bytes()), "");
+        let ticket = world.tracker.kept.lock().unwrap().remove(0);
+        match late {
+            Some(late) => ticket.answer(late),
+            None => drop(ticket),
+        }
+        world.deliver()
+    };
+    let found = answer(Some(Late::Found(Box::new(route.clone()))));
+    let (head, body) = found.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("application/json"), "{head}");
+    assert_eq!(serde_json::from_str::<Route>(body).unwrap(), route);
+    let many = answer(Some(Late::Refused(crate::tracker::server::Refusal::TooMany)));
+    assert_eq!(statuses(&many), ["429"]);
+    assert_eq!(statuses(&answer(None)), ["503"]);
+}
+
+#[test]
+fn nobody_looks_up_more_often_than_he_may_announce() {
+    let rules = Rules {
+        requests_per_second: 2,
+        ..Rules::default()
+    };
+    let mut world = World::new(Script::Later, rules);
+    let request = b"GET /lookup?info_hash=0123456789abcdef0123456789abcdef01234567 HTTP/1.1\r\n\r\n";
+    for _ in 0..2 {
+        assert_eq!(world.feed(request), "");
+        world.tracker.kept.lock().unwrap().clear();
+        assert_eq!(statuses(&world.deliver()), ["503"]);
+    }
+    assert_eq!(statuses(&world.feed(request)), ["429"]);
 }
 
 #[test]

@@ -1,17 +1,19 @@
-//! SHA-1 of all pieces of a torrent, on all cores. Layer 3: it starts threads, but what they read is up to
-//! the caller. Creating and verifying a torrent are this one loop.
+//! SHA-1 of all pieces of a torrent, on all cores, and several at a time on each. Layer 3: it starts threads, but what
+//! they read is up to the caller. Creating and verifying a torrent are this one loop.
 
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 
-use sha1::{Digest, Sha1};
-
 use crate::geometry::{Geometry, PieceIndex};
+use interleave::{ABREAST, Hasher, update_all};
 
-/// Bytes read and hashed at a time. They are still in the core's own cache when they are hashed, and a piece
-/// of any length costs a thread no more memory than this.
-pub const SLICE_LENGTH: u32 = 256 * 1024;
+pub mod interleave;
+
+/// Most bytes of a piece that are read at a time. So much of each piece that a thread has in its hands is still in the
+/// core's own cache when it is hashed, and pieces of any length cost a thread no more memory than [`ABREAST`] of these.
+pub const SLICE_LENGTH: u32 = 128 * 1024;
 
 /// As many threads as there are cores that we may use.
 pub fn all_cores() -> usize {
@@ -22,10 +24,11 @@ pub fn all_cores() -> usize {
 /// Says whether it came to the end: `false` if `cancelled` was set before.
 ///
 /// `read(piece, begin, buffer)` fills the buffer with the bytes of the piece from `begin` on. Within one piece
-/// it is called in order and by one thread, with at most [`SLICE_LENGTH`] bytes. Its error ends that piece and
-/// goes to `on_piece`; the other pieces go on.
+/// it is called in order and by one thread, with at most [`SLICE_LENGTH`] bytes, but in turn for several pieces that
+/// follow each other. Its error ends that piece and goes to `on_piece`; the other pieces go on.
 ///
-/// The calling thread is one of the `threads`. Pieces are taken in order, so a disk sees nearly sequential reads.
+/// The calling thread is one of the `threads`. Pieces are begun in order: who wants a disk to see that asks for all of
+/// a piece when its `begin` is 0.
 pub fn hash_pieces<E>(
     geometry: Geometry,
     threads: usize,
@@ -34,21 +37,19 @@ pub fn hash_pieces<E>(
     cancelled: &AtomicBool,
 ) -> bool {
     let next = AtomicU32::new(0);
+    let threads = threads.clamp(1, geometry.piece_count().max(1) as usize);
     let work = || {
-        let mut buffer = vec![0; SLICE_LENGTH.min(geometry.piece_length()) as usize];
-        // Each number is given out once; the counter cannot wrap, as a thread stops at its first number that
-        // is past the end.
-        while let Some(piece) = geometry.check_piece(next.fetch_add(1, Ordering::Relaxed)) {
-            match hash_piece(geometry, piece, &mut buffer, &read, cancelled) {
-                Some(result) => on_piece(piece, result),
-                None => return false,
+        let mut buffers = Vec::new();
+        while let Some(pieces) = take_pieces(geometry, threads, &next) {
+            let group = pieces.map(|piece| (PieceIndex(piece), geometry.piece_size(PieceIndex(piece))));
+            if !hash_side_by_side(group, &mut buffers, &read, &on_piece, cancelled) {
+                return false;
             }
         }
         true
     };
-    let helpers = threads.min(geometry.piece_count() as usize).saturating_sub(1);
     thread::scope(|scope| {
-        let started: Vec<_> = (0..helpers)
+        let started: Vec<_> = (1..threads)
             .map_while(|number| {
                 let name = format!("hash-{number}");
                 // Where no thread can be had, those that run take its pieces.
@@ -65,30 +66,78 @@ pub fn hash_pieces<E>(
     })
 }
 
-/// `None` if it was cancelled on the way.
-fn hash_piece<E>(
-    geometry: Geometry,
-    piece: PieceIndex,
-    buffer: &mut [u8],
-    read: &impl Fn(PieceIndex, u32, &mut [u8]) -> Result<(), E>,
-    cancelled: &AtomicBool,
-) -> Option<Result<[u8; 20], E>> {
-    let size = geometry.piece_size(piece);
-    let mut hasher = Sha1::new();
-    let mut begin = 0;
-    while begin < size {
-        if cancelled.load(Ordering::Relaxed) {
-            return None;
-        }
-        let length = SLICE_LENGTH.min(size - begin);
-        let slice = &mut buffer[..length as usize];
-        if let Err(error) = read(piece, begin, slice) {
-            return Some(Err(error));
-        }
-        hasher.update(slice);
-        begin += length;
+/// The next pieces for one of the threads: fewer at the end, so that none stands idle while another has several left.
+fn take_pieces(geometry: Geometry, threads: usize, next: &AtomicU32) -> Option<Range<u32>> {
+    let after = |first: u32| {
+        let left = geometry.piece_count().saturating_sub(first);
+        let share = (left as usize).div_ceil(threads).min(ABREAST);
+        (share > 0).then(|| first + share as u32)
+    };
+    let first = next
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, after)
+        .ok()?;
+    after(first).map(|end| first..end)
+}
+
+/// A message that is being hashed, and what it is called.
+struct Begun<K> {
+    name: K,
+    size: u32,
+    /// Where the next slice begins.
+    at: u32,
+    /// What was read last.
+    slice: Vec<u8>,
+    hasher: Hasher,
+}
+
+impl<K: Copy> Begun<K> {
+    fn read_next<E>(&mut self, read: &mut impl FnMut(K, u32, &mut [u8]) -> Result<(), E>) -> Result<(), E> {
+        let length = SLICE_LENGTH.min(self.size - self.at);
+        self.slice.resize(length as usize, 0);
+        read(self.name, self.at, &mut self.slice)?;
+        self.at += length;
+        Ok(())
     }
-    Some(Ok(hasher.finalize().into()))
+}
+
+/// Hashes a few messages, each with a name and its length in bytes, on the calling thread, which is quickest with
+/// [`ABREAST`] of them. Says whether it came to the end: `false` if `cancelled` was set before.
+///
+/// `read` and `on_whole` are called as by [`hash_pieces`]. `buffers` are those of the last call, to be used again.
+pub fn hash_side_by_side<K: Copy, E>(
+    messages: impl IntoIterator<Item = (K, u32)>,
+    buffers: &mut Vec<Vec<u8>>,
+    mut read: impl FnMut(K, u32, &mut [u8]) -> Result<(), E>,
+    mut on_whole: impl FnMut(K, Result<[u8; 20], E>),
+    cancelled: &AtomicBool,
+) -> bool {
+    let begin = |(name, size)| Begun {
+        name,
+        size,
+        at: 0,
+        slice: buffers.pop().unwrap_or_default(),
+        hasher: Hasher::new(),
+    };
+    let mut begun: Vec<_> = messages.into_iter().map(begin).collect();
+    while !begun.is_empty() {
+        if cancelled.load(Ordering::Relaxed) {
+            return false;
+        }
+        begun.retain_mut(|one| {
+            let result = one.read_next(&mut read);
+            result.map_err(|error| on_whole(one.name, Err(error))).is_ok()
+        });
+        let mut parts: Vec<_> = begun
+            .iter_mut()
+            .map(|one| (&mut one.hasher, &one.slice[..]))
+            .collect();
+        update_all(&mut parts);
+        for whole in begun.extract_if(.., |one| one.at == one.size) {
+            on_whole(whole.name, Ok(whole.hasher.finish()));
+            buffers.push(whole.slice);
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -97,6 +146,7 @@ mod tests {
     use std::sync::Mutex;
 
     use proptest::prelude::*;
+    use sha1::{Digest, Sha1};
 
     use super::*;
 
