@@ -3,10 +3,13 @@
 # Where rustup puts cargo, for shells that were opened before.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
+PREFIX ?= /usr/local
+BUILD ?= target/release
+
 # Window tests draw on a screen of their own, in software.
 HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
 
-.PHONY: help run build test lint docs unit soak ring-figures swarm-figures bench bench-tracker bench-pipe bench-sharing bench-instructions fmt audit setup setup-test setup-count
+.PHONY: help run build translations install uninstall strings test lint docs unit soak ring-figures swarm-figures bench bench-tracker bench-pipe bench-window bench-sharing bench-instructions fmt audit setup setup-test setup-count
 
 help: ## This list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -14,8 +17,23 @@ help: ## This list.
 run: build ## Build what changed, and start the window with the settings in config.toml.
 	target/release/dtorrent --config config.toml
 
-build: setup ## Build the programs into target/release.
+build: setup translations ## Build the programs into target/release.
 	cargo build --release --locked
+
+# Where they are found from target/release and target/debug alike.
+translations:
+	@for language in $(basename $(notdir $(wildcard po/*.po))); do \
+		folder=target/share/locale/$$language/LC_MESSAGES && mkdir -p $$folder && \
+		msgfmt -o $$folder/dtorrent.mo po/$$language.po || exit 1; done
+
+install: ## Install what was built, for all users of this machine (PREFIX=/usr/local, DESTDIR= for packages).
+	tools/install.sh install "$(PREFIX)" "$(DESTDIR)" "$(BUILD)"
+
+uninstall: ## Take away what `make install` with the same PREFIX has put there.
+	tools/install.sh uninstall "$(PREFIX)" "$(DESTDIR)" "$(BUILD)"
+
+strings: setup ## Collect the texts of the window into po/, for translators.
+	tools/strings.py
 
 test: setup-test lint docs unit ## Everything that must pass: format, lints, docs, all tests.
 
@@ -28,7 +46,7 @@ lint: setup ## Format and lints, with the window and without it.
 docs: setup ## The documentation of the library, with its links checked, into target/doc.
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --all-features
 
-unit: setup-test ## All tests, those with other clients and those of the window included.
+unit: setup-test translations ## All tests, those with other clients and those of the window included.
 	cargo test --locked --all-features --no-run
 	$(HEADLESS) cargo test --locked --all-features
 
@@ -51,6 +69,9 @@ bench-tracker: setup ## Measure dtracker beside opentracker and aquatic_udp wher
 
 bench-pipe: setup ## Measure how one peer fills a long path, beside libtorrent where installed (BENCH="--delays 100 ours/ours").
 	cargo bench --locked --no-default-features --bench pipe -- $(BENCH)
+
+bench-window: setup-test ## Measure the window with 5,000 torrents, 50 of them active (BENCH="--torrents 10000 --active 100").
+	cargo bench --locked --bench window -- $(BENCH)
 
 bench-sharing: build ## A seed and 20 leechers of us, libtorrent and Transmission as real processes (BENCH="--rounds 1 --piece 1024").
 	benches/sharing/swarm.py $(BENCH)

@@ -4,14 +4,16 @@ mod window;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use dtorrent::command_line::{self, CLIENT_FILES, Manual};
 use gtk::gio::prelude::*;
 use gtk::glib;
 
-use window::{Application, Start};
+use window::{Application, Start, set_up_language};
 
 /// A BitTorrent client with a window.
 ///
@@ -29,12 +31,23 @@ struct Args {
     /// put it in a place of its own
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Started by the session bus, for what it is about to ask: no window opens by itself
+    #[arg(long = "gapplication-service", hide = true)]
+    service: bool,
     /// Torrent files to open
     #[arg(value_name = "TORRENT")]
     torrents: Vec<OsString>,
 }
 
+const MANUAL: Manual = Manual {
+    files: CLIENT_FILES,
+    see_also: "dtorrent-cli(1), dtracker(1)",
+};
+
 fn main() -> ExitCode {
+    if let Some(generated) = command_line::generate(Args::command, MANUAL, std::env::args_os()) {
+        return generated;
+    }
     let args = Args::parse();
     dtorrent::descriptors::raise_limit();
     let open = match args
@@ -49,10 +62,12 @@ fn main() -> ExitCode {
     if gtk::gio::resources_register_include!("dtorrent.gresource").is_err() || adw::init().is_err() {
         return fail("there is no display to show a window on; dtorrent-cli works without one");
     }
+    set_up_language();
     glib::set_application_name("DTorrent");
     let app = Application::new(Start {
         config: args.config.clone(),
         state: args.state.clone(),
+        service: args.service,
     });
     // Without a session bus this fails, and the program is simply not the only one.
     let registered = app.register(gtk::gio::Cancellable::NONE);
@@ -63,11 +78,33 @@ fn main() -> ExitCode {
     let program = OsString::from("dtorrent");
     let arguments: Vec<OsString> = std::iter::once(program).chain(open).collect();
     let status = app.run_with_args_os(&arguments);
+    if let Some(open) = app.take_again() {
+        // Its name on the bus is free by now, and the lock of the state folder goes with this program.
+        return fail(&format!(
+            "DTorrent cannot be started again: {}",
+            start_again(&args, &open)
+        ));
+    }
     if app.has_failed() || status != glib::ExitCode::SUCCESS {
         ExitCode::FAILURE
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// Becomes the program anew, with the same options, for somebody who has started it while it ended. Returns why it cannot.
+fn start_again(args: &Args, open: &[OsString]) -> io::Error {
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let mut command = Command::new(program);
+    for (name, path) in [("--config", &args.config), ("--state", &args.state)] {
+        if let Some(path) = path {
+            command.arg(name).arg(path);
+        }
+    }
+    command.arg("--").args(open).exec()
 }
 
 /// A path that means the same to an instance in another folder; links stay as they are.

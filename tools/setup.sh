@@ -6,15 +6,15 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# A linker, TLS for HTTPS trackers, and the window.
-build_packages="gcc libc6-dev pkg-config libssl-dev ca-certificates libgtk-4-dev libadwaita-1-dev
+# A linker, TLS for HTTPS trackers, the window, and its translations.
+build_packages="gcc gettext libc6-dev pkg-config libssl-dev ca-certificates libgtk-4-dev libadwaita-1-dev
     libglib2.0-dev-bin"
 
 # Other clients and trackers to talk to; a browser for the tracker's page; namespaces and file systems; a screen, a
-# session and eyes for the window.
-test_packages="aria2 chromium chromium-driver e2fsprogs iproute2 openssl opentracker procps python3
+# session and eyes for the window; what says whether an installation is one.
+test_packages="appstream aria2 chromium chromium-driver desktop-file-utils e2fsprogs iproute2 openssl opentracker procps python3
     python3-libtorrent transmission-cli transmission-daemon util-linux
-    adwaita-icon-theme at-spi2-core dbus fonts-cantarell imagemagick libglib2.0-bin librsvg2-common openbox
+    adwaita-icon-theme at-spi2-core bash dbus fonts-cantarell groff-base imagemagick libglib2.0-bin librsvg2-common openbox
     python3-pyatspi x11-utils xauth xcompmgr xdotool xvfb"
 
 # For `make bench-instructions`.

@@ -2,7 +2,10 @@
 //! end. Layer 4.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,14 +22,23 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use super::actions::ACCELERATORS;
+use super::awake::Awake;
+use super::background;
 use super::engine_link::EngineLink;
+use super::i18n::tr;
 use super::main_window::MainWindow;
+use super::preferences::SettingsInView;
+use super::remembered::{Memory, Remembered};
+use super::{toplevels, torrent_out, words};
 
 pub(crate) const APP_ID: &str = "io.github.dtorrent.DTorrent";
 
 /// How long the engine may take to say goodbye to trackers, to leave its own to others, and to save its state.
 /// It has all the time that it gives the disk, and some for what follows.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(LAST_WRITES.as_secs() + 10);
+
+/// How often it is looked whether anything is transferred.
+const LOOK_AT_TRANSFERS: Duration = Duration::from_secs(5);
 
 /// How long it can be read at least that downloads have stopped.
 const TIME_TO_READ: Duration = Duration::from_secs(2);
@@ -38,6 +50,8 @@ pub(crate) struct Start {
     pub(crate) config: Option<PathBuf>,
     /// In place of the state folder of the settings.
     pub(crate) state: Option<PathBuf>,
+    /// The session bus has started it, and says next what for.
+    pub(crate) service: bool,
 }
 
 mod imp {
@@ -48,12 +62,19 @@ mod imp {
         pub(super) start: OnceCell<Start>,
         pub(super) link: OnceCell<EngineLink>,
         pub(super) logger: RefCell<Option<Logger>>,
+        pub(super) log_file: RefCell<PathBuf>,
+        /// Closing the window does not end the program.
+        pub(super) background: Cell<bool>,
+        pub(super) awake: Awake,
+        pub(super) memory: RefCell<Option<Rc<Memory>>>,
         pub(super) window: glib::WeakRef<MainWindow>,
         pub(super) closing: Cell<bool>,
         /// Until then the window shows what becomes of its torrents.
         pub(super) reading: Cell<Option<Instant>>,
         /// The engine has.
         pub(super) ended: Cell<bool>,
+        /// Somebody has started the program while it ended, perhaps with these torrents to open.
+        pub(super) again: RefCell<Option<Vec<gio::File>>>,
         /// Whether the program could not start.
         pub(super) failed: Cell<bool>,
     }
@@ -72,21 +93,29 @@ mod imp {
             self.parent_startup();
             let app = self.obj();
             gtk::Window::set_default_icon_name(APP_ID);
+            toplevels::set_up();
             app.set_up_actions();
             app.set_up_signals();
+            app.set_up_sleep();
             app.begin();
         }
 
         fn activate(&self) {
             self.parent_activate();
+            if self.closing.get() {
+                self.again.borrow_mut().get_or_insert_default();
+            }
             if let Some(window) = self.window.upgrade().filter(|_| !self.closing.get()) {
                 window.present();
+                background::withdraw(&*self.obj());
             }
         }
 
         fn open(&self, files: &[gio::File], _hint: &str) {
             self.activate();
-            if let Some(window) = self.window.upgrade().filter(|_| !self.closing.get()) {
+            if let Some(again) = &mut *self.again.borrow_mut() {
+                again.extend_from_slice(files);
+            } else if let Some(window) = self.window.upgrade() {
                 window.open_files(files);
             }
         }
@@ -104,10 +133,12 @@ glib::wrapper! {
 
 impl Application {
     pub(crate) fn new(start: Start) -> Self {
+        let mut flags = gio::ApplicationFlags::HANDLES_OPEN;
+        flags.set(gio::ApplicationFlags::IS_SERVICE, start.service);
         let app: Self = glib::Object::builder()
             .property("application-id", APP_ID)
             .property("resource-base-path", "/io/github/dtorrent/DTorrent")
-            .property("flags", gio::ApplicationFlags::HANDLES_OPEN)
+            .property("flags", flags)
             .build();
         // It was made in the line above.
         let _ = app.imp().start.set(start);
@@ -119,11 +150,21 @@ impl Application {
         self.imp().failed.get()
     }
 
+    /// Takes what is to be opened by a program that starts again right after this one; `None`: nobody has asked for it.
+    pub(crate) fn take_again(&self) -> Option<Vec<OsString>> {
+        let files = self.imp().again.take()?;
+        let argument = |file: &gio::File| match file.path() {
+            Some(path) => path.into_os_string(),
+            None => OsString::from(file.uri().as_str()),
+        };
+        Some(files.iter().map(argument).collect())
+    }
+
     /// Reads the settings and starts logger, engine and window, in this order: each needs the one before it.
     fn begin(&self) {
         match self.try_begin() {
             Ok(window) => self.imp().window.set(Some(&window)),
-            Err(message) => self.fail(message),
+            Err(message) => self.fail(&message),
         }
     }
 
@@ -137,8 +178,18 @@ impl Application {
         if let Some(state) = &start.state {
             config.keep_state_in(state, &config_path);
         }
+        imp.log_file.replace(config.log.file.clone());
+        imp.background.set(config.window.background);
         let logger = Logger::start(&config.log, false).map_err(|error| error.to_string())?;
         imp.logger.replace(Some(logger));
+        let started_with = Arc::new(config.clone());
+        let settings = SettingsInView {
+            config: Arc::clone(&started_with),
+            started_with,
+            defaults: Arc::new(Config::defaults_beside(&config_path)),
+            state_is_given: start.state.is_some(),
+        };
+        let state = config.folders.state.clone();
         let (link, arrivals) = EngineLink::start(|on_event| EngineSetup {
             config,
             config_path: Some(config_path),
@@ -150,7 +201,17 @@ impl Application {
         // This runs once, when the program starts.
         let _ = imp.link.set(link.clone());
         self.listen(arrivals.events);
-        Ok(MainWindow::new(self, link, arrivals.states))
+        // The engine has made the folder, and holds its lock.
+        let remembered = Remembered::load(&state);
+        let memory = Memory::start(&state).map(Rc::new);
+        let memory = memory.inspect_err(|error| log::warn!("the window will not be remembered: {error}"));
+        let memory = memory.ok();
+        imp.memory.replace(memory.clone());
+        torrent_out::clear_copies();
+        let window = MainWindow::new(self, link, arrivals.states, memory, &remembered);
+        window.configure_adding(&settings.config);
+        window.begin_settings(settings);
+        Ok(window)
     }
 
     /// Takes what the engine tells of itself, and shows the window the rest.
@@ -160,7 +221,15 @@ impl Application {
             while let Ok(event) = events.recv().await {
                 let Some(app) = app.upgrade() else { return };
                 match event {
-                    EngineEvent::Configured(config) => app.configure_log(&config.log),
+                    EngineEvent::Configured(config) => {
+                        app.configure_log(&config.log);
+                        app.imp().background.set(config.window.background);
+                        let window = app.imp().window.upgrade();
+                        window.inspect(|window| {
+                            window.configure_adding(&config);
+                            window.show_settings(config);
+                        });
+                    }
                     EngineEvent::Stopped => app.end(),
                     event => {
                         let window = app.imp().window.upgrade();
@@ -173,16 +242,16 @@ impl Application {
 
     /// Says why there is no program, on the terminal and on the screen, and ends.
     #[expect(clippy::print_stderr, reason = "there may be no log to write to")]
-    fn fail(&self, message: String) {
+    fn fail(&self, message: &str) {
         eprintln!("dtorrent: {message}");
         self.imp().failed.set(true);
         let dialog = adw::MessageDialog::builder()
             .application(self)
-            .heading("DTorrent Cannot Start")
-            .body(message)
+            .heading(tr!("DTorrent Cannot Start"))
+            .body(words::told(message))
             .close_response("quit")
             .build();
-        dialog.add_response("quit", "_Quit");
+        dialog.add_response("quit", &tr!("_Quit"));
         let app = self.downgrade();
         dialog.connect_response(None, move |_, _| {
             app.upgrade().inspect(|app| app.quit());
@@ -192,8 +261,20 @@ impl Application {
 
     fn set_up_actions(&self) {
         self.add_plain_action("about", |app| app.show_about());
+        self.add_plain_action("shortcuts", |app| app.show_shortcuts());
         self.add_plain_action("quit", |app| app.close());
-        self.add_plain_action("shut-down", |app| app.close());
+        self.add_plain_action("close-window", |app| app.close_window());
+        self.add_plain_action("log", |app| app.show_log());
+        let show = gio::SimpleAction::new("show-torrent", Some(glib::VariantTy::STRING));
+        let app = self.downgrade();
+        show.connect_activate(move |_, info_hash| {
+            let window = app.upgrade().and_then(|app| app.imp().window.upgrade());
+            if let Some((window, info_hash)) = window.zip(info_hash.and_then(glib::Variant::str)) {
+                window.present();
+                window.show_torrent(info_hash);
+            }
+        });
+        self.add_action(&show);
         for (action, keys) in ACCELERATORS {
             self.set_accels_for_action(action, keys);
         }
@@ -206,6 +287,23 @@ impl Application {
             app.upgrade().inspect(|app| run(app.clone()));
         });
         self.add_action(&action);
+    }
+
+    /// Looks now and then whether the computer may go to sleep.
+    fn set_up_sleep(&self) {
+        let app = self.downgrade();
+        glib::timeout_add_local(LOOK_AT_TRANSFERS, move || {
+            let Some(app) = app.upgrade() else {
+                return glib::ControlFlow::Break;
+            };
+            let moves = app
+                .imp()
+                .window
+                .upgrade()
+                .is_some_and(|window| window.is_transferring());
+            app.imp().awake.note(app.upcast_ref(), moves, Instant::now());
+            glib::ControlFlow::Continue
+        });
     }
 
     /// A session that ends, or Ctrl-C in the terminal, is the same as closing the window.
@@ -224,6 +322,19 @@ impl Application {
                 app.upgrade().inspect(Self::shut_down);
             }
         });
+    }
+
+    /// The window goes. The program stays behind it if that is wished for, and if there is a way back: a second start
+    /// reaches the first by the session bus.
+    fn close_window(&self) {
+        let window = self.imp().window.upgrade().filter(|_| !self.imp().closing.get());
+        match window {
+            Some(window) if self.imp().background.get() && self.dbus_connection().is_some() => {
+                window.set_visible(false);
+                background::tell(self);
+            }
+            _ => self.close(),
+        }
     }
 
     /// A person wants the end. Nothing is lost by it, so nothing is asked; but that downloads do not go on behind a
@@ -260,6 +371,8 @@ impl Application {
         if imp.closing.replace(true) {
             return;
         }
+        let window = imp.window.upgrade();
+        window.inspect(|window| window.remember());
         self.hide_windows();
         let Some(link) = imp.link.get() else {
             return self.quit();
@@ -290,29 +403,52 @@ impl Application {
 
     /// Takes over edited settings of the log.
     fn configure_log(&self, config: &LogConfig) {
+        self.imp().log_file.replace(config.file.clone());
         if let Some(logger) = &*self.imp().logger.borrow() {
             logger.configure(config);
         }
     }
 
     fn finish(&self) {
+        if let Some(memory) = self.imp().memory.take() {
+            memory.end();
+        }
         if let Some(logger) = self.imp().logger.take() {
             logger.stop();
         }
         self.quit();
     }
 
+    fn show_log(&self) {
+        if let Some(window) = self.imp().window.upgrade() {
+            window.show_log(&self.imp().log_file.borrow());
+        }
+    }
+
+    /// Shows the keys. Not by GTK's own way to do so (`gtk/help-overlay.ui`), which makes the window with the main one and
+    /// keeps it hidden: when a screen reader asks GTK 4.8 for a window that has just closed, it may be told of a hidden one,
+    /// and as nobody has seen that yet, the program falls.
+    fn show_shortcuts(&self) {
+        let builder = gtk::Builder::from_resource("/io/github/dtorrent/DTorrent/shortcuts.ui");
+        if let Some(window) = builder.object::<gtk::Window>("shortcuts") {
+            window.set_transient_for(self.active_window().as_ref());
+            window.present();
+        }
+    }
+
     fn show_about(&self) {
-        adw::AboutWindow::builder()
-            .transient_for(&self.active_window().unwrap_or_default())
+        let about = adw::AboutWindow::builder()
             .modal(true)
             .application_name("DTorrent")
             .application_icon(APP_ID)
             .version(env!("CARGO_PKG_VERSION"))
-            .comments(env!("CARGO_PKG_DESCRIPTION"))
+            .comments(tr!(
+                "A BitTorrent client with a GTK 4 window, one thread per peer, no async runtime"
+            ))
             .license_type(gtk::License::MitX11)
-            .developer_name("The DTorrent developers")
-            .build()
-            .present();
+            .developer_name(tr!("The DTorrent developers"))
+            .build();
+        about.set_transient_for(self.active_window().as_ref());
+        about.present();
     }
 }

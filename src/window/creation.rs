@@ -1,12 +1,12 @@
 //! Making a torrent on a thread of its own, with progress and a way to stop. Layer 4, without widgets.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{io, thread};
 
 use async_channel::{Receiver, Sender};
-use dtorrent::create::{self, CreateError, CreateOptions, Existing};
+use dtorrent::create::{self, CreateError, CreateOptions, Survey};
 use dtorrent::metainfo::Metainfo;
 
 use super::words;
@@ -14,9 +14,9 @@ use super::words;
 /// What the thread tells. The last one is [`Creation::Done`].
 #[derive(Debug)]
 pub(crate) enum Creation {
-    /// 0..=1 of the bytes are hashed.
-    Progress(f64),
-    /// The torrent is made and saved, or not.
+    /// So many bytes of so many are hashed.
+    Progress(u64, u64),
+    /// The torrent is made, or not.
     Done(Result<Arc<Metainfo>, CreateError>),
 }
 
@@ -27,17 +27,17 @@ pub(crate) struct Creator {
 }
 
 impl Creator {
-    /// Starts to make a torrent and to save it at `output`, over what is there: the file chooser has asked.
-    pub(crate) fn start(options: CreateOptions, output: PathBuf) -> io::Result<(Self, Receiver<Creation>)> {
+    /// Starts to make a torrent.
+    pub(crate) fn start(options: CreateOptions) -> io::Result<(Self, Receiver<Creation>)> {
         let (tx, rx) = async_channel::bounded(1);
         let cancelled = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&cancelled);
         thread::Builder::new()
             .name("create torrent".to_owned())
             .spawn(move || {
-                let result = run(&options, &output, &tx, &stop);
-                // Nobody listens any more when the dialog is gone. The last value must arrive, so no `force_send`
-                // that a later one could replace: this is the last.
+                let result = run(&options, &tx, &stop);
+                // Nobody listens any more when the dialog is gone. It may take the place of a number that was not read
+                // yet, and nothing takes its own: it is the last.
                 let _ = tx.force_send(Creation::Done(result));
             })?;
         Ok((Self { cancelled }, rx))
@@ -52,17 +52,39 @@ impl Drop for Creator {
 
 fn run(
     options: &CreateOptions,
-    output: &Path,
     tx: &Sender<Creation>,
     cancelled: &AtomicBool,
 ) -> Result<Arc<Metainfo>, CreateError> {
     let progress = |hashed: u64, total: u64| {
-        let share = hashed as f64 / total.max(1) as f64;
-        let _ = tx.force_send(Creation::Progress(share));
+        let _ = tx.force_send(Creation::Progress(hashed, total));
     };
-    let metainfo = create::create(options, progress, cancelled)?;
-    create::save(&metainfo, output, Existing::Replace)?;
-    Ok(Arc::new(metainfo))
+    create::create(options, progress, cancelled).map(Arc::new)
+}
+
+/// A look at what is to be shared, on a thread of its own. Dropping it ends the look.
+#[derive(Debug)]
+pub(crate) struct Surveyor {
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Surveyor {
+    /// Starts to look below `path`. The answer comes once, if nobody has ended the look.
+    pub(crate) fn start(path: PathBuf) -> io::Result<(Self, Receiver<Result<Survey, CreateError>>)> {
+        let (tx, rx) = async_channel::bounded(1);
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&cancelled);
+        thread::Builder::new().name("survey".to_owned()).spawn(move || {
+            let survey = create::survey(&path, &stop);
+            let _ = tx.force_send(survey);
+        })?;
+        Ok((Self { cancelled }, rx))
+    }
+}
+
+impl Drop for Surveyor {
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Trackers as a person types them: one URL a line, an empty line between tiers (BEP 12).
@@ -81,7 +103,7 @@ pub(crate) fn tiers(text: &str) -> Vec<Vec<String>> {
 /// What is wrong with the first of these trackers that is none, in a sentence.
 pub(crate) fn tracker_problem(tiers: &[Vec<String>]) -> Option<String> {
     let mut problems = (tiers.iter().flatten()).filter_map(|url| create::check_tracker_url(url).err());
-    problems.next().map(|error| words::sentence(&error.to_string()))
+    problems.next().map(|error| words::told(&error.to_string()))
 }
 
 #[cfg(test)]
@@ -121,16 +143,18 @@ mod tests {
     }
 
     #[test]
-    fn the_torrent_is_saved_and_told_last() {
+    fn the_torrent_is_told_last() {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("data");
         std::fs::write(&source, vec![7; 100_000]).unwrap();
-        let output = folder.path().join("data.torrent");
+        let (_surveyor, survey) = Surveyor::start(source.clone()).unwrap();
+        let survey = survey.recv_blocking().unwrap().unwrap();
+        assert_eq!((survey.files, survey.total), (1, 100_000));
         let options = CreateOptions {
             path: source,
             ..CreateOptions::default()
         };
-        let (_creator, rx) = Creator::start(options, output.clone()).unwrap();
+        let (_creator, rx) = Creator::start(options).unwrap();
         let mut last = None;
         while let Ok(told) = rx.recv_blocking() {
             last = Some(told);
@@ -138,6 +162,6 @@ mod tests {
         let Some(Creation::Done(Ok(metainfo))) = last else {
             panic!("{last:?}")
         };
-        assert_eq!(std::fs::read(output).unwrap(), *metainfo.raw);
+        assert_eq!(metainfo.info.geometry.total_length(), 100_000);
     }
 }

@@ -1,17 +1,22 @@
 //! The chosen torrent, `ui/details_pane.ui`: its header bar, what is wrong with it, and its tabs. Layer 4.
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use dtorrent::engine::api::{TorrentDetails, TorrentState, TorrentSummary};
+use dtorrent::engine::api::{EngineSnapshot, TorrentDetails, TorrentState, TorrentSummary};
 use dtorrent::id::InfoHash;
 use gtk::glib;
 
 use super::engine_link::EngineLink;
-use super::general_page::GeneralPage;
-use super::statistics_page::StatisticsPage;
-use super::template::{set_text, template_class};
+use super::files_page::FilesPage;
+use super::i18n::tr;
+use super::overview_page::OverviewPage;
+use super::overwriting;
+use super::peers_page::PeersPage;
+use super::template::{reveal_for_want_of_room, set_text, template_class};
+use super::trackers_page::TrackersPage;
 use super::words;
 
 mod imp {
@@ -25,6 +30,8 @@ mod imp {
         #[template_child]
         pub(super) switcher: TemplateChild<adw::ViewSwitcherTitle>,
         #[template_child]
+        pub(super) tabs: TemplateChild<adw::ViewSwitcherBar>,
+        #[template_child]
         pub(super) back: TemplateChild<gtk::Button>,
         #[template_child]
         pub(super) toggle: TemplateChild<gtk::Button>,
@@ -37,13 +44,29 @@ mod imp {
         #[template_child]
         pub(super) retry: TemplateChild<gtk::Button>,
         #[template_child]
-        pub(super) general: TemplateChild<GeneralPage>,
+        pub(super) overwrite: TemplateChild<gtk::Button>,
         #[template_child]
-        pub(super) statistics: TemplateChild<StatisticsPage>,
+        pub(super) overview: TemplateChild<OverviewPage>,
+        #[template_child]
+        pub(super) peers: TemplateChild<PeersPage>,
+        #[template_child]
+        pub(super) files: TemplateChild<FilesPage>,
+        #[template_child]
+        pub(super) trackers: TemplateChild<TrackersPage>,
         pub(super) summary: RefCell<Option<TorrentSummary>>,
     }
 
-    template_class!(DetailsPane is "DtDetailsPane", a adw::Bin, with GeneralPage, with StatisticsPage);
+    template_class!(
+        DetailsPane is "DtDetailsPane", a adw::Bin,
+        with OverviewPage, with PeersPage, with FilesPage, with TrackersPage,
+        then set_up
+    );
+
+    impl DetailsPane {
+        fn set_up(&self) {
+            reveal_for_want_of_room(&self.switcher, &self.tabs);
+        }
+    }
 
     impl BinImpl for DetailsPane {}
 }
@@ -56,7 +79,16 @@ glib::wrapper! {
 
 impl DetailsPane {
     pub(crate) fn set_link(&self, link: EngineLink) {
-        self.imp().general.set_link(link);
+        let imp = self.imp();
+        imp.peers.set_link(link.clone());
+        imp.files.set_link(link.clone());
+        imp.trackers.set_link(link);
+    }
+
+    /// How the client as a whole stands.
+    pub(crate) fn set_client(&self, snapshot: &EngineSnapshot) {
+        self.imp().overview.set_client(snapshot.into());
+        self.imp().peers.set_bans(&snapshot.bans);
     }
 
     /// Whether the pane has the window for itself and needs a way back to the list.
@@ -70,10 +102,13 @@ impl DetailsPane {
         let imp = self.imp();
         let chosen = |summary: &TorrentSummary| summary.info_hash;
         if imp.summary.borrow().as_ref().map(chosen) != summary.map(chosen) {
-            imp.statistics.set_details(None);
+            imp.peers.set_details(None);
+            imp.files.set_details(None);
+            imp.trackers.set_details(None);
         }
         if let Some(summary) = summary {
-            imp.general.set_summary(summary);
+            imp.overview.set_summary(summary);
+            imp.files.set_summary(summary);
             imp.switcher.set_title(&summary.name);
             self.show_toggle(summary);
         }
@@ -86,11 +121,13 @@ impl DetailsPane {
     }
 
     /// Shows these details if they are of the torrent that is shown: those of another may still be under way.
-    pub(crate) fn set_details(&self, details: &TorrentDetails) {
+    pub(crate) fn set_details(&self, details: &Arc<TorrentDetails>) {
         let imp = self.imp();
         if self.info_hash() == Some(details.info_hash) {
-            imp.general.set_details(details);
-            imp.statistics.set_details(Some(details));
+            imp.overview.set_details(details);
+            imp.peers.set_details(Some(details));
+            imp.files.set_details(Some(details));
+            imp.trackers.set_details(Some(details));
         }
     }
 
@@ -111,15 +148,15 @@ impl DetailsPane {
     fn show_toggle(&self, summary: &TorrentSummary) {
         let stopped = words::is_stopped(summary.state);
         let (icon, label) = if stopped {
-            ("media-playback-start-symbolic", "Start")
+            ("media-playback-start-symbolic", tr!("Start"))
         } else {
-            ("media-playback-pause-symbolic", "Pause")
+            ("media-playback-pause-symbolic", tr!("Pause"))
         };
         let toggle = &self.imp().toggle;
         if toggle.icon_name().as_deref() != Some(icon) {
             toggle.set_icon_name(icon);
-            toggle.set_tooltip_text(Some(label));
-            toggle.update_property(&[gtk::accessible::Property::Label(label)]);
+            toggle.set_tooltip_text(Some(&label));
+            toggle.update_property(&[gtk::accessible::Property::Label(&label)]);
         }
     }
 
@@ -127,7 +164,7 @@ impl DetailsPane {
         let imp = self.imp();
         let problem = summary
             .and_then(|summary| summary.error.as_deref().or(summary.notice.as_deref()))
-            .map(words::sentence);
+            .map(words::told);
         let failed = summary.is_some_and(|summary| summary.state == TorrentState::Failed);
         // The text goes with the problem: a bar that is put away can still be read aloud.
         set_text(&imp.problem, problem.as_deref().unwrap_or_default());
@@ -138,6 +175,8 @@ impl DetailsPane {
         };
         imp.problem_bar.set_message_type(kind);
         imp.retry.set_visible(failed);
+        imp.overwrite
+            .set_visible(summary.is_some_and(overwriting::is_stopped_by_files));
         imp.problem_bar.set_revealed(problem.is_some());
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_channel::{Receiver, Sender};
 use dtorrent::engine::api::{EngineCommand, EngineEvent, EngineSnapshot, TorrentDetails};
 use dtorrent::engine::{Engine, EngineError, EngineHandle, EngineSetup};
+use dtorrent::net::sockets::SocketFactory;
 
 /// Sends commands to the engine. Cheap to clone; there is one engine.
 #[derive(Debug, Clone)]
@@ -88,6 +89,11 @@ impl EngineLink {
         if let Some(handle) = &*self.handle.borrow() {
             handle.send(command);
         }
+    }
+
+    /// Makes sockets as the settings want them; none after [`Self::join`].
+    pub(crate) fn sockets(&self) -> Option<Arc<SocketFactory>> {
+        self.handle.borrow().as_ref().map(EngineHandle::sockets)
     }
 
     /// Waits for the engine's thread, which has said that it is done.

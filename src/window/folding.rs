@@ -5,7 +5,6 @@ use adw::subclass::prelude::*;
 use gtk::gio;
 
 use super::main_window::MainWindow;
-use super::torrent_object::TorrentObject;
 
 impl MainWindow {
     pub(super) fn set_up_folding(&self) {
@@ -15,7 +14,21 @@ impl MainWindow {
                 window.fit();
             }
         });
+        let imp = self.imp();
+        // What the list does not want is for the torrent.
+        imp.details_side.want(-1);
+        imp.details_side.set_visible(false);
+        let side = imp.list_side.downgrade();
+        self.connect_default_width_notify(move |_| {
+            side.upgrade().inspect(|side| side.queue_resize());
+        });
+        self.set_up_edge();
         self.fit();
+    }
+
+    /// Whether both are seen, and so the edge between them.
+    pub(super) fn is_side_by_side(&self) -> bool {
+        self.imp().details_side.get_visible() && !self.is_folded()
     }
 
     /// Whether the window is too narrow for both.
@@ -26,8 +39,9 @@ impl MainWindow {
     /// The pane appears with the first torrent and goes with the last.
     pub(super) fn show_details_pane(&self, shown: bool) {
         let imp = self.imp();
-        if imp.details.get_visible() != shown {
-            imp.details.set_visible(shown);
+        if imp.details_stack.get_visible() != shown {
+            imp.details_stack.set_visible(shown);
+            imp.details_side.set_visible(shown);
             imp.separator.set_visible(shown);
             self.fit();
         }
@@ -36,35 +50,29 @@ impl MainWindow {
     /// Gives each header bar the buttons of its place.
     fn fit(&self) {
         let imp = self.imp();
-        let side_by_side = imp.details.get_visible() && !self.is_folded();
+        let side_by_side = imp.details_stack.get_visible() && !self.is_folded();
         imp.header.set_show_end_title_buttons(!side_by_side);
         imp.list_page.set_hexpand(!side_by_side);
         imp.details.set_alone(!side_by_side);
+        imp.several.set_alone(!side_by_side);
     }
 
-    /// Leads on to the chosen torrent, and the keyboard with it.
+    /// Leads on to what is chosen, and the keyboard with it.
     pub(super) fn show_chosen(&self) {
-        if self.chosen().is_some() {
-            let imp = self.imp();
-            imp.leaflet.set_visible_child(&*imp.details);
+        let imp = self.imp();
+        if !imp.selection.selection().is_empty() {
+            imp.leaflet.set_visible_child(&*imp.details_side);
             let focus = GtkWindowExt::focus(self);
-            if !focus.is_some_and(|focus| focus.is_ancestor(&*imp.details)) {
-                imp.details.child_focus(gtk::DirectionType::TabForward);
+            if !focus.is_some_and(|focus| focus.is_ancestor(&*imp.details_stack)) {
+                imp.details_stack.child_focus(gtk::DirectionType::TabForward);
             }
         }
     }
 
     /// Leads back to the list.
     pub(super) fn show_list(&self) {
-        self.imp().leaflet.set_visible_child(&*self.imp().list_page);
+        self.imp().leaflet.set_visible_child(&*self.imp().list_side);
         self.imp().list.grab_focus();
-    }
-
-    pub(super) fn choose(&self, torrent: &TorrentObject) {
-        let position = self.torrents().iter().position(|held| held == torrent);
-        if let Some(position) = position {
-            self.imp().selection.set_selected(position as u32);
-        }
     }
 
     pub(super) fn list(&self) -> &gtk::ListView {

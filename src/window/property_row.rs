@@ -5,6 +5,7 @@ use adw::subclass::prelude::*;
 use gtk::glib;
 
 use super::template::{set_text, template_class};
+use super::words;
 
 mod imp {
     use super::*;
@@ -39,10 +40,26 @@ glib::wrapper! {
         @implements gtk::Accessible, gtk::Actionable, gtk::Buildable, gtk::ConstraintTarget;
 }
 
+impl Default for PropertyRow {
+    fn default() -> Self {
+        glib::Object::new()
+    }
+}
+
 impl PropertyRow {
     /// Shows this text; a selection in a text that stays the same is kept.
     pub(crate) fn set_value(&self, text: &str) {
         set_text(&self.imp().value, text);
+    }
+
+    /// Shows figures, which stay with their units where the text is too long for one line.
+    pub(crate) fn set_figures(&self, text: &str) {
+        self.set_value(&words::unbroken(text));
+    }
+
+    /// Takes back a selection in the text.
+    pub(crate) fn deselect(&self) {
+        self.imp().value.select_region(0, 0);
     }
 
     /// Shows this text, or no row at all when there is none.

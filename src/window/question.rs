@@ -2,8 +2,10 @@
 
 use adw::prelude::*;
 
+use super::i18n::tr;
+
 /// Name of the answer that does something.
-const YES: &str = "yes";
+pub(crate) const YES: &str = "yes";
 
 /// Name of the answer that does nothing.
 const CANCEL: &str = "cancel";
@@ -11,7 +13,7 @@ const CANCEL: &str = "cancel";
 /// Shows `dialog` with *Cancel* and a button `yes`, and waits for the answer. Return presses `yes`, unless that
 /// destroys something: then the keyboard begins at *Cancel*.
 pub(crate) async fn ask(dialog: &adw::MessageDialog, yes: &str, appearance: adw::ResponseAppearance) -> bool {
-    dialog.add_responses(&[(CANCEL, "_Cancel"), (YES, yes)]);
+    dialog.add_responses(&[(CANCEL, &tr!("_Cancel")), (YES, yes)]);
     dialog.set_response_appearance(YES, appearance);
     let is_harmless = appearance != adw::ResponseAppearance::Destructive;
     dialog.set_default_response(Some(if is_harmless { YES } else { CANCEL }));

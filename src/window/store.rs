@@ -9,10 +9,11 @@ use gtk::gio::prelude::*;
 use gtk::glib;
 
 /// Objects by key, and the store that shows them in order. Invariant: the store holds exactly the objects of
-/// the map.
+/// `shown`, in that order, and these are the objects of the map.
 #[derive(Debug)]
 pub(crate) struct KeyedStore<K, O: IsA<glib::Object>> {
     store: gio::ListStore,
+    shown: Vec<K>,
     objects: HashMap<K, O>,
 }
 
@@ -20,6 +21,7 @@ impl<K: Hash + Eq, O: IsA<glib::Object>> Default for KeyedStore<K, O> {
     fn default() -> Self {
         Self {
             store: gio::ListStore::new::<O>(),
+            shown: Vec::new(),
             objects: HashMap::new(),
         }
     }
@@ -31,13 +33,8 @@ impl<K: Copy + Hash + Eq, O: IsA<glib::Object>> KeyedStore<K, O> {
         &self.store
     }
 
-    /// The object of a key.
-    pub(crate) fn get(&self, key: K) -> Option<&O> {
-        self.objects.get(&key)
-    }
-
     /// Makes the store hold one object for each item, in order. Items seen before keep their object and go
-    /// through `update`, others through `create`.
+    /// through `update`, others through `create`. No key may come twice.
     pub(crate) fn sync<T>(
         &mut self,
         items: &[T],
@@ -45,39 +42,49 @@ impl<K: Copy + Hash + Eq, O: IsA<glib::Object>> KeyedStore<K, O> {
         create: impl Fn(&T) -> O,
         update: impl Fn(&O, &T),
     ) {
-        let mut before = std::mem::take(&mut self.objects);
-        let mut wanted = Vec::with_capacity(items.len());
-        for item in items {
-            let object = match before.remove(&key(item)) {
+        let keys: Vec<K> = items.iter().map(&key).collect();
+        let is_same = keys == self.shown;
+        let mut before = if is_same {
+            HashMap::new()
+        } else {
+            std::mem::take(&mut self.objects)
+        };
+        for (item, key) in items.iter().zip(&keys) {
+            if is_same {
+                if let Some(object) = self.objects.get(key) {
+                    update(object, item);
+                }
+                continue;
+            }
+            let object = match before.remove(key) {
                 Some(object) => {
                     update(&object, item);
                     object
                 }
                 None => create(item),
             };
-            wanted.push(object.clone());
-            self.objects.insert(key(item), object);
+            self.objects.insert(*key, object);
         }
-        self.splice(&wanted);
+        if !is_same {
+            self.splice(keys);
+        }
     }
 
     /// Replaces what lies between the common beginning and the common end.
-    fn splice(&self, wanted: &[O]) {
-        let held = self.store.n_items() as usize;
-        let is_at = |position: usize, object: &O| {
-            self.store
-                .item(position as u32)
-                .is_some_and(|item| item == *object.upcast_ref::<glib::Object>())
-        };
+    fn splice(&mut self, wanted: Vec<K>) {
+        let (held, shown) = (self.shown.len(), &self.shown);
         let shorter = held.min(wanted.len());
-        let head = (0..shorter).take_while(|&at| is_at(at, &wanted[at])).count();
+        let head = (0..shorter).take_while(|&at| shown[at] == wanted[at]).count();
         let tail = (1..=shorter - head)
-            .take_while(|&back| is_at(held - back, &wanted[wanted.len() - back]))
+            .take_while(|&back| shown[held - back] == wanted[wanted.len() - back])
             .count();
-        let (removed, added) = (held - head - tail, &wanted[head..wanted.len() - tail]);
-        if removed > 0 || !added.is_empty() {
-            self.store.splice(head as u32, removed as u32, added);
-        }
+        let added: Vec<O> = wanted[head..wanted.len() - tail]
+            .iter()
+            .filter_map(|key| self.objects.get(key).cloned())
+            .collect();
+        let removed = held - head - tail;
+        self.shown = wanted;
+        self.store.splice(head as u32, removed as u32, &added);
     }
 }
 

@@ -5,9 +5,11 @@ use std::rc::Rc;
 use adw::prelude::*;
 use gtk::{gdk, gio, glib};
 
+use super::children::children;
+use super::dragging;
 use super::template::row_factory;
 use super::torrent_object::TorrentObject;
-use super::torrent_row::TorrentRow;
+use super::torrent_row::{CompactRow, Row, TorrentRow, torrent_in};
 
 /// Keys that mean something else outside of the list, and so are its own.
 const KEYS: [(&str, &str); 5] = [
@@ -18,25 +20,24 @@ const KEYS: [(&str, &str); 5] = [
     ("<Control>c", "win.copy-info-hash"),
 ];
 
+/// With these a click chooses more than one row.
+const MORE: gdk::ModifierType = gdk::ModifierType::CONTROL_MASK.union(gdk::ModifierType::SHIFT_MASK);
+
 /// Told of what a pointer does to the rows.
-pub(super) trait Hands: 'static {
+pub(super) trait Hands: Clone + 'static {
     /// The row of a torrent was clicked. The list chooses it as well, but only after this, and not at all if the row is
     /// no longer in sight by then.
     fn clicked(&self, torrent: &TorrentObject);
     /// The menu of a torrent is asked for, at this place of its row.
     fn menu_wanted(&self, torrent: &TorrentObject, row: &gtk::Widget, x: f64, y: f64);
+    /// How many torrents would go along if this one were dragged; `None`: rows have no places to be dragged to.
+    fn draggable(&self, torrent: &TorrentObject) -> Option<usize>;
+    /// A torrent, with those that go along, was dropped above or below another one.
+    fn dropped(&self, dragged: &TorrentObject, target: &TorrentObject, below: bool);
 }
 
-/// Fills the list view and makes it react.
-pub(super) fn set_up(list: &gtk::ListView, selection: &gtk::SingleSelection, hands: impl Hands) {
-    let hands = Rc::new(hands);
-    let make = move |_: &gtk::ListItem| {
-        let row = TorrentRow::default();
-        add_gestures(&row, &hands);
-        row
-    };
-    list.set_factory(Some(&row_factory(make, TorrentRow::set_torrent)));
-    list.set_model(Some(selection));
+/// Makes the list react.
+pub(super) fn set_up(list: &gtk::ListView) {
     list.connect_activate(|list, position| {
         if let Some(model) = list.model() {
             model.select_item(position, true);
@@ -53,23 +54,47 @@ pub(super) fn set_up(list: &gtk::ListView, selection: &gtk::SingleSelection, han
     list.add_controller(keys);
 }
 
-/// Brings the row of a torrent into view and gives it the keyboard: what the keys of the list do is done to it.
-pub(super) fn focus(list: &gtk::ListView, position: u32, torrent: &TorrentObject) {
+/// Fills the list with rows of one line, or with those that say more.
+pub(super) fn set_compact(list: &gtk::ListView, compact: bool, hands: impl Hands) {
+    list.set_factory(Some(&if compact {
+        factory::<CompactRow>(hands)
+    } else {
+        factory::<TorrentRow>(hands)
+    }));
+}
+
+fn factory<R: Row>(hands: impl Hands) -> gtk::SignalListItemFactory {
+    let hands = Rc::new(hands);
+    let make = move |_: &gtk::ListItem| {
+        let row = R::default();
+        add_gestures(&row, &hands);
+        dragging::set_up(&row, &*hands);
+        row
+    };
+    row_factory(make, R::set_torrent)
+}
+
+/// Brings the row at this position into view.
+pub(super) fn scroll_to(list: &gtk::ListView, position: u32) {
     // The action belongs to every list view.
     let _ = list.activate_action("list.scroll-to-item", Some(&position.to_variant()));
+}
+
+/// Brings the row of a torrent into view and gives it the keyboard: what the keys of the list do is done to it.
+pub(super) fn focus(list: &gtk::ListView, position: u32, torrent: &TorrentObject) {
+    scroll_to(list, position);
     let (list, torrent) = (list.clone(), torrent.clone());
     // A row that was not in view has a widget only after the next layout.
     glib::idle_add_local_once(move || {
-        let rows = std::iter::successors(list.first_child(), WidgetExt::next_sibling);
-        let row = rows.into_iter().find(|row| {
-            let shown = row.first_child().and_downcast::<TorrentRow>();
-            shown.and_then(|row| row.torrent()).as_ref() == Some(&torrent)
+        let row = children(list.upcast_ref()).find(|row| {
+            let shown = row.first_child().and_then(|row| torrent_in(&row));
+            shown.as_ref() == Some(&torrent)
         });
         row.map_or_else(|| list.grab_focus(), |row| row.grab_focus());
     });
 }
 
-/// The menu of the chosen torrent at a place of `page`, or at the torrent's row when the keyboard asks for it.
+/// The menu of the chosen torrents at a place of `page`, or at the row with the keyboard when that asks for it.
 /// `page` is around the list: a list view gives no room to a popover of its own.
 pub(super) fn show_menu(
     page: &gtk::Box,
@@ -104,12 +129,13 @@ fn focus_place(page: &gtk::Box, list: &gtk::ListView) -> (f64, f64) {
 }
 
 /// A click tells so; a second button or a long press asks for the menu.
-fn add_gestures(row: &TorrentRow, hands: &Rc<impl Hands>) {
+fn add_gestures<R: Row>(row: &R, hands: &Rc<impl Hands>) {
     let click = gtk::GestureClick::builder().button(gdk::BUTTON_PRIMARY).build();
     let told = Rc::clone(hands);
     click.connect_released(move |gesture, _, _, _| {
-        let row = gesture.widget().and_downcast::<TorrentRow>();
-        if let Some(torrent) = row.and_then(|row| row.torrent()) {
+        let torrent = gesture.widget().and_then(|row| torrent_in(&row));
+        let chooses_more = gesture.current_event_state().intersects(MORE);
+        if let Some(torrent) = torrent.filter(|_| !chooses_more) {
             told.clicked(&torrent);
         }
     });
@@ -127,10 +153,10 @@ fn add_gestures(row: &TorrentRow, hands: &Rc<impl Hands>) {
 }
 
 fn open_menu(hands: &impl Hands, row: Option<gtk::Widget>, x: f64, y: f64) {
-    if let Some(row) = row.and_downcast::<TorrentRow>()
-        && let Some(torrent) = row.torrent()
+    if let Some(row) = row
+        && let Some(torrent) = torrent_in(&row)
     {
-        hands.menu_wanted(&torrent, row.upcast_ref(), x, y);
+        hands.menu_wanted(&torrent, &row, x, y);
     }
 }
 

@@ -1,17 +1,37 @@
 //! One torrent as the list of the window sees it: a `GObject` whose properties the rows are bound to.
 //! Layer 4.
+//!
+//! Its texts are made when a row asks for them. Of thousands of torrents only those in view cost anything.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::sync::Arc;
 
-use dtorrent::engine::api::{TorrentState, TorrentSummary};
+use dtorrent::engine::api::TorrentSummary;
 use dtorrent::id::InfoHash;
-use dtorrent::size::Count;
 use gtk::glib;
 use gtk::glib::prelude::*;
 use gtk::glib::subclass::prelude::*;
 
-use super::words;
+use super::{row_words, words};
+
+/// What makes a text of a torrent.
+type Text = fn(&TorrentSummary) -> String;
+
+/// The texts that rows show, by the names of the properties.
+const TEXTS: [(&str, Text); 11] = [
+    ("name", row_words::name),
+    ("icon", row_words::icon),
+    ("status", row_words::status),
+    ("ratio", row_words::ratio),
+    ("rates", row_words::rates),
+    ("swarm", row_words::swarm),
+    ("brief", row_words::brief),
+    ("briefer", row_words::briefer),
+    ("flow", row_words::flow),
+    ("problem", row_words::problem),
+    ("notice", row_words::notice),
+];
 
 #[expect(unreachable_pub, reason = "the getters that the derive makes are `pub`")]
 mod imp {
@@ -20,31 +40,43 @@ mod imp {
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::TorrentObject)]
     pub(crate) struct TorrentObject {
-        #[property(get)]
-        pub(super) name: RefCell<String>,
+        #[property(get = |this: &Self| this.text(row_words::name))]
+        name: PhantomData<String>,
         /// Icon of the state.
-        #[property(get)]
-        pub(super) icon: RefCell<String>,
+        #[property(get = |this: &Self| this.text(row_words::icon))]
+        icon: PhantomData<String>,
         /// State and progress, in words.
-        #[property(get)]
-        pub(super) status: RefCell<String>,
+        #[property(get = |this: &Self| this.text(row_words::status))]
+        status: PhantomData<String>,
+        /// What was given for what was taken; empty if nothing was given.
+        #[property(get = |this: &Self| this.text(row_words::ratio))]
+        ratio: PhantomData<String>,
         /// Both rates; empty when nothing can flow.
-        #[property(get)]
-        pub(super) rates: RefCell<String>,
+        #[property(get = |this: &Self| this.text(row_words::rates))]
+        rates: PhantomData<String>,
         /// Peers and the time that is left.
-        #[property(get)]
-        pub(super) swarm: RefCell<String>,
+        #[property(get = |this: &Self| this.text(row_words::swarm))]
+        swarm: PhantomData<String>,
+        /// State and what flows, in a few letters.
+        #[property(get = |this: &Self| this.text(row_words::brief))]
+        brief: PhantomData<String>,
+        /// The same without what the bar shows too.
+        #[property(get = |this: &Self| this.text(row_words::briefer))]
+        briefer: PhantomData<String>,
+        /// What flows, or the state.
+        #[property(get = |this: &Self| this.text(row_words::flow))]
+        flow: PhantomData<String>,
         /// Why it failed or waits; empty if all is well.
-        #[property(get)]
-        pub(super) problem: RefCell<String>,
+        #[property(get = |this: &Self| this.text(row_words::problem))]
+        problem: PhantomData<String>,
         /// What should be known though all is well; empty if there is nothing.
-        #[property(get)]
-        pub(super) notice: RefCell<String>,
+        #[property(get = |this: &Self| this.text(row_words::notice))]
+        notice: PhantomData<String>,
         #[property(get = Self::fraction)]
-        fraction: std::marker::PhantomData<f64>,
-        #[property(get = Self::is_stopped)]
-        stopped: std::marker::PhantomData<bool>,
+        fraction: PhantomData<f64>,
         pub(super) summary: RefCell<Option<Arc<TorrentSummary>>>,
+        /// In how many rows it is shown.
+        pub(super) rows: Cell<u32>,
     }
 
     #[glib::object_subclass]
@@ -57,18 +89,13 @@ mod imp {
     impl ObjectImpl for TorrentObject {}
 
     impl TorrentObject {
-        fn fraction(&self) -> f64 {
-            self.summary
-                .borrow()
-                .as_ref()
-                .map_or(0.0, |summary| summary.progress)
+        fn text(&self, of: Text) -> String {
+            self.summary.borrow().as_deref().map(of).unwrap_or_default()
         }
 
-        fn is_stopped(&self) -> bool {
-            self.summary
-                .borrow()
-                .as_ref()
-                .is_some_and(|summary| words::is_stopped(summary.state))
+        fn fraction(&self) -> f64 {
+            let summary = self.summary.borrow();
+            summary.as_ref().map_or(0.0, |summary| summary.progress)
         }
     }
 }
@@ -80,45 +107,42 @@ glib::wrapper! {
 impl TorrentObject {
     pub(crate) fn new(summary: &Arc<TorrentSummary>) -> Self {
         let torrent: Self = glib::Object::new();
-        torrent.update(summary);
+        torrent.imp().summary.replace(Some(Arc::clone(summary)));
         torrent
     }
 
-    /// Takes over a newer state and tells of the properties that differ, and of no others: a row that shows
+    /// Takes over a newer state and tells the rows of what differs, and of nothing else: a row that shows
     /// the same text again would be laid out again.
     pub(crate) fn update(&self, summary: &Arc<TorrentSummary>) {
         let imp = self.imp();
         if (imp.summary.borrow().as_ref()).is_some_and(|before| Arc::ptr_eq(before, summary)) {
             return;
         }
-        let _batch = self.freeze_notify();
         let before = imp.summary.replace(Some(Arc::clone(summary)));
-        self.set_text(&imp.name, "name", summary.name.clone());
-        self.set_text(&imp.icon, "icon", words::state_icon(summary.state).to_owned());
-        let status = format!("{} · {}", words::state(summary), words::progress(summary));
-        self.set_text(&imp.status, "status", status);
-        self.set_text(&imp.rates, "rates", rates(summary));
-        self.set_text(&imp.swarm, "swarm", swarm(summary));
-        let problem = summary.error.as_deref().map(words::sentence);
-        self.set_text(&imp.problem, "problem", problem.unwrap_or_default());
-        let notice = summary.notice.as_deref().map(words::sentence);
-        self.set_text(&imp.notice, "notice", notice.unwrap_or_default());
-        if before
-            .as_ref()
-            .is_none_or(|before| before.progress != summary.progress)
-        {
-            self.notify_fraction();
+        let Some(before) = before.filter(|_| imp.rows.get() > 0) else {
+            return;
+        };
+        let _batch = self.freeze_notify();
+        for (property, text) in TEXTS {
+            if text(&before) != text(summary) {
+                self.notify(property);
+            }
         }
-        if before.as_ref().is_none_or(|before| before.state != summary.state) {
-            self.notify_stopped();
+        if before.progress != summary.progress {
+            self.notify_fraction();
         }
     }
 
-    fn set_text(&self, cell: &RefCell<String>, property: &str, text: String) {
-        if *cell.borrow() != text {
-            cell.replace(text);
-            self.notify(property);
-        }
+    /// A row shows it from now on.
+    pub(crate) fn enter_row(&self) {
+        let rows = &self.imp().rows;
+        rows.set(rows.get() + 1);
+    }
+
+    /// A row shows it no longer.
+    pub(crate) fn leave_row(&self) {
+        let rows = &self.imp().rows;
+        rows.set(rows.get().saturating_sub(1));
     }
 
     /// The last state that was seen.
@@ -130,28 +154,11 @@ impl TorrentObject {
     }
 
     pub(crate) fn info_hash(&self) -> InfoHash {
-        let summary = self.imp().summary.borrow();
-        summary.as_ref().expect("`new` sets the summary").info_hash
+        self.summary().info_hash
     }
-}
 
-fn rates(summary: &TorrentSummary) -> String {
-    let (down, up) = (
-        words::rate(summary.download_rate),
-        words::rate(summary.upload_rate),
-    );
-    match summary.state {
-        TorrentState::Downloading => format!("↓ {down}   ↑ {up}"),
-        TorrentState::Seeding => format!("↑ {up}"),
-        _ => String::new(),
-    }
-}
-
-fn swarm(summary: &TorrentSummary) -> String {
-    let peers = Count(summary.peers as u64, "peer").to_string();
-    match summary.state {
-        TorrentState::Downloading => format!("{peers} · {}", words::time_left(summary.eta)),
-        TorrentState::Seeding => peers,
-        _ => String::new(),
+    /// Whether it stands still until a person starts it.
+    pub(crate) fn stopped(&self) -> bool {
+        words::is_stopped(self.summary().state)
     }
 }

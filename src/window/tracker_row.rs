@@ -2,10 +2,12 @@
 
 use std::cell::RefCell;
 
-use dtorrent::engine::api::TrackerDetail;
+use dtorrent::engine::api::{TrackerDetail, TrackerState};
 use gtk::glib;
+use gtk::prelude::*;
 use gtk::subclass::prelude::*;
 
+use super::i18n::tr;
 use super::template::{set_text, template_class};
 use super::words;
 
@@ -50,32 +52,54 @@ impl TrackerRow {
         if imp.shown.borrow().as_ref() == Some(tracker) {
             return;
         }
-        let icon = if tracker.working {
-            "emblem-ok-symbolic"
-        } else {
-            "dialog-warning-symbolic"
+        let icon = match tracker.state {
+            TrackerState::Working => "emblem-ok-symbolic",
+            TrackerState::Failed(_) => "dialog-warning-symbolic",
+            TrackerState::Idle | TrackerState::Announcing => "content-loading-symbolic",
         };
         imp.icon.set_icon_name(Some(icon));
         set_text(&imp.url, &tracker.url);
         set_text(&imp.status, &status(tracker));
         set_text(&imp.swarm, &swarm(tracker));
+        imp.swarm.set_visible(is_known(tracker));
         imp.shown.replace(Some(tracker.clone()));
     }
 }
 
-/// How the tracker stands: "working · tier 1 · next announce in 20 min".
+/// How the tracker stands: "Working · tier 1 · next announce in 20 min". What it complains of has a line of its own.
 fn status(tracker: &TrackerDetail) -> String {
-    let mut status = format!("{} · tier {}", tracker.status, tracker.tier + 1);
-    if let Some(next) = tracker.next_announce {
-        status += &format!(" · next announce in {}", words::time(next));
+    let (state, complaint) = match (&tracker.state, &tracker.warning) {
+        (TrackerState::Failed(problem), _) => (None, Some(problem)),
+        (_, Some(warning)) => (None, Some(warning)),
+        (TrackerState::Working, None) => (Some(tr!("Working")), None),
+        (TrackerState::Announcing, None) => (Some(tr!("Asking")), None),
+        (TrackerState::Idle, None) => (Some(tr!("Not asked yet")), None),
+    };
+    let tier = tr!("tier {number}", number = tracker.tier + 1);
+    let next = tracker
+        .next_announce
+        .map(|next| tr!("next announce in {time}", time = words::countdown(next)));
+    let parts: Vec<String> = state.into_iter().chain([tier]).chain(next).collect();
+    let place = words::capital(&words::unbroken(&parts.join(" · ")));
+    match complaint {
+        Some(complaint) => format!("{}\n{place}", words::told(complaint)),
+        None => place,
     }
-    status
 }
 
-/// What the tracker knows of the swarm: "3 seeds · 5 leechers · 8 peers received".
+/// Whether it has told anything of the swarm.
+const fn is_known(tracker: &TrackerDetail) -> bool {
+    tracker.seeds.is_some() || tracker.leechers.is_some() || tracker.peers > 0
+}
+
+/// What the tracker knows of the swarm: "Seeds: 3 · Leechers: 5 · Peers: 8".
 fn swarm(tracker: &TrackerDetail) -> String {
     let known =
         |number: Option<u32>| number.map_or_else(|| words::NONE.to_owned(), |number| number.to_string());
-    let (seeds, leechers) = (known(tracker.seeds), known(tracker.leechers));
-    format!("Seeds: {seeds} · Leechers: {leechers} · Peers: {}", tracker.peers)
+    tr!(
+        "Seeds: {seeds} · Leechers: {leechers} · Peers: {peers}",
+        seeds = known(tracker.seeds),
+        leechers = known(tracker.leechers),
+        peers = tracker.peers
+    )
 }

@@ -1,25 +1,26 @@
 //! How the tracker inside the client stands, in words. Layer 4, but without widgets.
 
 use dtorrent::engine::api::{Reach, TrackerNodeState, TrackerNodeStatus};
-use dtorrent::size::Count;
 
-use super::words::sentence;
+use super::i18n::{tr, tr_n};
+use super::words::told;
 
 /// A line for the foot of the window.
 pub(crate) fn summary(status: &TrackerNodeStatus) -> String {
-    let peers = Count(status.seeds + status.leechers, "peer");
     match status.state {
-        TrackerNodeState::Starting => "Tracker: starting".to_owned(),
-        TrackerNodeState::Failed => "Tracker: not running".to_owned(),
-        TrackerNodeState::Stopping => "Tracker: stopping".to_owned(),
-        TrackerNodeState::Running if status.urls.is_empty() => "Tracker: nobody can reach it".to_owned(),
+        TrackerNodeState::Starting => tr!("Tracker: starting"),
+        TrackerNodeState::Failed => tr!("Tracker: not running"),
+        TrackerNodeState::Stopping => tr!("Tracker: stopping"),
+        TrackerNodeState::Running if status.urls.is_empty() => tr!("Tracker: nobody can reach it"),
         TrackerNodeState::Running => {
-            let whom = match status.reach {
-                Some(Reach::Everywhere) => "everybody",
-                Some(Reach::LocalNetwork) => "the local network",
-                Some(Reach::ThisComputer) | None => "this computer alone",
-            };
-            format!("Tracker for {whom} · {peers}")
+            let peers = tr_n!(status.seeds + status.leechers, "{n} peer", "{n} peers");
+            match status.reach {
+                Some(Reach::Everywhere) => tr!("Tracker for everybody · {peers}", peers = peers),
+                Some(Reach::LocalNetwork) => tr!("Tracker for the local network · {peers}", peers = peers),
+                Some(Reach::ThisComputer) | None => {
+                    tr!("Tracker for this computer alone · {peers}", peers = peers)
+                }
+            }
         }
     }
 }
@@ -27,20 +28,22 @@ pub(crate) fn summary(status: &TrackerNodeStatus) -> String {
 /// What somebody who is about to use it should know.
 pub(crate) fn explanation(status: Option<&TrackerNodeStatus>) -> String {
     let Some(status) = status else {
-        return "Starting…".to_owned();
+        return tr!("Starting…");
     };
     if let Some(problem) = &status.problem {
-        return sentence(problem);
+        return told(problem);
     }
     if !status.is_reachable() {
-        return "Starting…".to_owned();
+        return tr!("Starting…");
     }
     let mut hosts: Vec<&str> = status.urls.iter().map(|url| host_of(url)).collect();
     hosts.sort_unstable();
     hosts.dedup();
-    let reached = format!("Others reach it at {}.", hosts.join(" and "));
+    let hosts = hosts.into_iter().map(str::to_owned);
+    let hosts = hosts.reduce(|told, host| tr!("{first} and {second}", first = told, second = host));
+    let reached = tr!("Others reach it at {hosts}.", hosts = hosts.unwrap_or_default());
     match &status.advice {
-        Some(advice) => format!("{reached} {}", sentence(advice)),
+        Some(advice) => format!("{reached} {}", told(advice)),
         None => reached,
     }
 }
@@ -62,6 +65,7 @@ mod tests {
             urls: Vec::new(),
             reach: None,
             advice: None,
+            pages: None,
             torrents: 0,
             seeds: 1,
             leechers: 1,

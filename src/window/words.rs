@@ -1,11 +1,15 @@
 //! Values as words: what the window says about sizes, rates, times and states. Layer 4, but without GTK
 //! widgets, so that a plain test can read it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dtorrent::engine::api::{PeerDetail, Priority, TorrentState, TorrentSummary};
-use dtorrent::size::{Count, Size};
+use dtorrent::engine::api::{PeerDetail, Priority, SeedEnd, SeedLimit, TorrentState, TorrentSummary};
+use dtorrent::size::Size;
+
+use super::i18n::{tr, tr_n};
+use super::library;
 
 /// What stands where there is nothing to say.
 pub(crate) const NONE: &str = "–";
@@ -15,19 +19,22 @@ pub(crate) fn size(bytes: u64) -> String {
     Size(bytes).to_string()
 }
 
-/// Bytes a second: "1.5 MiB/s".
+/// Bytes a second: "1.5 MiB/s". From a hundred on without tenths, which change all the time and tell nothing.
 pub(crate) fn rate(bytes_per_sec: u64) -> String {
-    format!("{}/s", size(bytes_per_sec))
+    let unit = bytes_per_sec.max(1).ilog2() / 10 * 10;
+    let whole = bytes_per_sec >> unit;
+    let shown = if whole < 100 { bytes_per_sec } else { whole << unit };
+    format!("{}/s", size(shown))
 }
 
 /// A rate and what it may be at most, in KiB/s; 0: anything.
 pub(crate) fn limited_rate(bytes_per_sec: u64, limit_kib: u64) -> String {
     match limit_kib {
         0 => rate(bytes_per_sec),
-        kib => format!(
-            "{} (limit {})",
-            rate(bytes_per_sec),
-            rate(kib.saturating_mul(1024))
+        kib => tr!(
+            "{rate} (limit {limit})",
+            rate = rate(bytes_per_sec),
+            limit = rate(kib.saturating_mul(1024))
         ),
     }
 }
@@ -40,12 +47,55 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{tenths:.decimals$} %")
 }
 
-/// An error text as a sentence of its own.
+/// Bytes given for each byte taken: "1.25".
+pub(crate) fn ratio(ratio: f64) -> String {
+    format!("{ratio:.2}")
+}
+
+/// The ratio of a torrent, and at which one of its own it ends.
+pub(crate) fn limited_ratio(summary: &TorrentSummary) -> String {
+    let now = ratio(summary.ratio());
+    match summary.seed_limit {
+        // One that was passed by hand is none any more.
+        SeedLimit::Ratio(limit) if limit.is_set() && summary.ratio() < limit.get() => {
+            tr!(
+                "{ratio} (seeds until {limit})",
+                ratio = now,
+                limit = ratio(limit.get())
+            )
+        }
+        SeedLimit::AsSet | SeedLimit::Ratio(_) | SeedLimit::Never => now,
+    }
+}
+
+/// Why a torrent has seeded enough.
+pub(crate) fn seed_end(end: SeedEnd) -> String {
+    match end {
+        SeedEnd::Ratio(limit) => tr!("it has shared {ratio} times its size", ratio = ratio(limit.get())),
+        SeedEnd::Idle { minutes } => tr_n!(
+            minutes,
+            "nobody has fetched anything for {n} minute",
+            "nobody has fetched anything for {n} minutes"
+        ),
+    }
+}
+
+/// What the library says as a sentence of its own, in the language of the user.
+pub(crate) fn told(text: &str) -> String {
+    sentence(&library::in_own_words(text))
+}
+
+/// A text as a sentence of its own.
 pub(crate) fn sentence(text: &str) -> String {
+    let end = (!text.ends_with('.')).then_some('.');
+    capital(text).chars().chain(end).collect()
+}
+
+/// A text that begins a line.
+pub(crate) fn capital(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(char::to_uppercase).into_iter().flatten();
-    let end = (!text.ends_with('.')).then_some('.');
-    first.chain(chars).chain(end).collect()
+    first.chain(chars).collect()
 }
 
 /// A length of time in its two largest units: "2 h 5 min".
@@ -66,11 +116,68 @@ pub(crate) fn time(duration: Duration) -> String {
     }
 }
 
+/// A time that is only guessed: from two minutes on in whole minutes, as its seconds mean nothing.
+pub(crate) fn estimate(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let shown = if seconds < 120 {
+        seconds
+    } else {
+        (seconds + 30) / 60 * 60
+    };
+    time(Duration::from_secs(shown))
+}
+
+/// The time until something that is sure to come: from two minutes on in whole minutes, which do not change all the time.
+pub(crate) fn countdown(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let shown = if seconds < 120 { seconds } else { seconds / 60 * 60 };
+    time(Duration::from_secs(shown))
+}
+
+/// The same text where no line ends between a number and its unit, or within the unit.
+pub(crate) fn unbroken(text: &str) -> String {
+    const UNITS: [&str; 13] = [
+        "%", "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "s", "min", "h", "d", "bytes",
+    ];
+    let is_unit = |word: &str| {
+        let word = word.trim_end_matches([',', ')', '.']);
+        UNITS.contains(&word.strip_suffix("/s").unwrap_or(word))
+    };
+    let mut whole = String::with_capacity(text.len());
+    for (index, word) in text.split(' ').enumerate() {
+        if !is_unit(word) || !whole.ends_with(|last: char| last.is_ascii_digit()) {
+            whole.extend((index > 0).then_some(' '));
+            whole.push_str(word);
+        } else {
+            whole.push('\u{a0}');
+            whole.push_str(&word.replace('/', "/\u{2060}"));
+        }
+    }
+    whole
+}
+
+/// The same text where a line ends behind one of these separators, if anywhere.
+pub(crate) fn unbroken_between(text: &str, separator: &str) -> String {
+    let whole = |part: &str| part.replace(' ', "\u{a0}").replace('/', "/\u{2060}");
+    let parts: Vec<String> = text.split(separator).map(whole).collect();
+    parts.join(separator)
+}
+
+/// A priority on a button.
+pub(crate) fn priority(priority: Priority) -> String {
+    match priority {
+        Priority::Skip => tr!("Skip"),
+        Priority::Low => tr!("Low"),
+        Priority::Normal => tr!("Normal"),
+        Priority::High => tr!("High"),
+    }
+}
+
 /// The time that is left, or that nobody knows.
 pub(crate) fn time_left(eta: Option<Duration>) -> String {
     eta.map_or_else(
-        || "time left unknown".to_owned(),
-        |eta| format!("{} left", time(eta)),
+        || tr!("time left unknown"),
+        |eta| tr!("{time} left", time = estimate(eta)),
     )
 }
 
@@ -78,17 +185,20 @@ pub(crate) fn time_left(eta: Option<Duration>) -> String {
 pub(crate) fn state(summary: &TorrentSummary) -> String {
     let complete = summary.wanted_done >= summary.wanted_length && summary.wanted_length > 0;
     let plain = match summary.state {
-        TorrentState::Checking => "Checking",
-        TorrentState::Queued => "Queued",
-        TorrentState::Downloading if summary.sequential => "Downloading in order",
-        TorrentState::Downloading => "Downloading",
-        TorrentState::Seeding => "Seeding",
-        TorrentState::Paused if complete => "Complete, paused",
-        TorrentState::Paused => "Paused",
-        TorrentState::Moving => "Moving",
-        TorrentState::Removing => "Removing",
-        TorrentState::Waiting => "Waiting",
-        TorrentState::Failed => "Failed",
+        TorrentState::Checking => tr!("Checking"),
+        TorrentState::Queued => tr!("Queued"),
+        TorrentState::Downloading if summary.stalled => tr!("Stalled"),
+        TorrentState::Downloading if summary.forced => tr!("Downloading out of turn"),
+        TorrentState::Downloading if summary.sequential => tr!("Downloading in order"),
+        TorrentState::Downloading => tr!("Downloading"),
+        TorrentState::Seeding => tr!("Seeding"),
+        TorrentState::Paused if summary.seed_end.is_some() => tr!("Finished"),
+        TorrentState::Paused if complete => tr!("Complete, paused"),
+        TorrentState::Paused => tr!("Paused"),
+        TorrentState::Moving => tr!("Moving"),
+        TorrentState::Removing => tr!("Removing"),
+        TorrentState::Waiting => tr!("Waiting"),
+        TorrentState::Failed => tr!("Failed"),
     };
     let limited = match summary.state {
         TorrentState::Downloading => summary.download_limit_kib > 0 || summary.upload_limit_kib > 0,
@@ -96,15 +206,35 @@ pub(crate) fn state(summary: &TorrentSummary) -> String {
         _ => false,
     };
     if limited {
-        format!("{plain}, limited")
+        tr!("{state}, limited", state = plain)
     } else {
-        plain.to_owned()
+        plain
     }
 }
 
 /// Whether it stands still until a person starts it.
 pub(crate) const fn is_stopped(state: TorrentState) -> bool {
     matches!(state, TorrentState::Paused | TorrentState::Failed)
+}
+
+/// What becomes of a torrent of the list that was made anew, of data in `folder`.
+pub(crate) fn held(summary: &TorrentSummary, folder: Option<&Path>) -> String {
+    let place = summary.folder.display();
+    let elsewhere = folder.is_some_and(|folder| folder != summary.folder);
+    let complete = summary.wanted_done >= summary.wanted_length;
+    match (elsewhere, complete) {
+        (false, _) => tr!("It was in the list already. It is started, and has the trackers of both now."),
+        (true, true) => tr!(
+            "It was in the list already. It is shared from “{folder}”, and has the trackers of both now.",
+            folder = place
+        ),
+        (true, false) => tr!(
+            "It was in the list already, with its data in “{folder}”, where it is not complete: {done}. To share what \
+             you have chosen, remove it from the list first.",
+            folder = place,
+            done = completed(summary)
+        ),
+    }
 }
 
 /// The icon beside the words of [`state`].
@@ -131,9 +261,11 @@ pub(crate) fn progress(summary: &TorrentSummary) -> String {
 pub(crate) fn copied(summary: &TorrentSummary) -> Option<String> {
     let copying = summary.copying?;
     let (copied, total) = (size(copying.copied), size(copying.total));
-    Some(format!(
-        "{copied} of {total} copied ({})",
-        percent(summary.progress)
+    Some(tr!(
+        "{copied} of {total} copied ({share})",
+        copied = copied,
+        total = total,
+        share = percent(summary.progress)
     ))
 }
 
@@ -145,13 +277,22 @@ pub(crate) fn completed(summary: &TorrentSummary) -> String {
     };
     let share = percent(share);
     if summary.state == TorrentState::Checking {
-        return format!("{share} of {} checked", size(summary.total_length));
+        return tr!(
+            "{share} of {total} checked",
+            share = share,
+            total = size(summary.total_length)
+        );
     }
     if summary.wanted_done >= summary.wanted_length {
         return format!("{} ({share})", size(summary.wanted_length));
     }
     let (done, wanted) = (size(summary.wanted_done), size(summary.wanted_length));
-    format!("{done} of {wanted} ({share})")
+    tr!(
+        "{done} of {total} ({share})",
+        done = done,
+        total = wanted,
+        share = share
+    )
 }
 
 /// What becomes of the torrents when the program ends, for somebody who may believe that they go on; `None` if
@@ -165,40 +306,48 @@ pub(crate) fn farewell(torrents: &[Arc<TorrentSummary>]) -> Option<String> {
     let downloads = number(|state| matches!(state, Downloading | Queued | Waiting));
     // What it will turn out to be, a download or complete, nobody knows yet.
     let checks = number(|state| state == Checking);
-    let counts = [Count(downloads, "download"), Count(checks, "check")];
-    let counts: Vec<String> = (counts.iter().filter(|count| count.0 > 0))
-        .map(Count::to_string)
-        .collect();
-    let go_on = match downloads + checks {
-        1 => "is saved and goes on",
-        _ => "are saved and go on",
-    };
     let mut sentences = Vec::new();
-    if !counts.is_empty() {
-        let counts = counts.join(" and ");
-        sentences.push(format!("{counts} {go_on} when DTorrent is opened again."));
+    match (downloads, checks) {
+        (0, 0) => {}
+        (_, 0) => sentences.push(tr_n!(
+            downloads,
+            "{n} download is saved and goes on when DTorrent is opened again.",
+            "{n} downloads are saved and go on when DTorrent is opened again."
+        )),
+        (0, _) => sentences.push(tr_n!(
+            checks,
+            "{n} check is saved and goes on when DTorrent is opened again.",
+            "{n} checks are saved and go on when DTorrent is opened again."
+        )),
+        _ => sentences.push(tr!(
+            "{downloads} and {checks} are saved and go on when DTorrent is opened again.",
+            downloads = tr_n!(downloads, "{n} download", "{n} downloads"),
+            checks = tr_n!(checks, "{n} check", "{n} checks")
+        )),
     }
     if (torrents.iter()).any(|torrent| torrent.state == Moving && torrent.copying.is_some()) {
-        sentences.push("Data that is being moved stays where it was.".to_owned());
+        sentences.push(tr!("Data that is being moved stays where it was."));
     }
     (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
 /// What a side of a connection does: whether it serves the other, and whether it wants something.
 fn side(choking: bool, interested: bool) -> String {
-    let serves = if choking { "choking" } else { "unchoked" };
-    let wants = if interested {
-        "interested"
-    } else {
-        "not interested"
-    };
-    format!("{serves}, {wants}")
+    match (choking, interested) {
+        (true, true) => tr!("choking, interested"),
+        (true, false) => tr!("choking, not interested"),
+        (false, true) => tr!("unchoked, interested"),
+        (false, false) => tr!("unchoked, not interested"),
+    }
 }
 
 /// What the peer does with us (BEP 3 §peer protocol).
 pub(crate) fn peer_state(peer: &PeerDetail) -> String {
-    let snubbed = if peer.snubbed { ", snubbing" } else { "" };
-    side(peer.peer_choking, peer.peer_interested) + snubbed
+    let side = side(peer.peer_choking, peer.peer_interested);
+    match peer.snubbed {
+        true => tr!("{state}, snubbing", state = side),
+        false => side,
+    }
 }
 
 /// What we do with the peer.
@@ -206,19 +355,10 @@ pub(crate) fn own_state(peer: &PeerDetail) -> String {
     side(peer.am_choking, peer.am_interested)
 }
 
-/// A priority on a button.
-pub(crate) const fn priority(priority: Priority) -> &'static str {
-    match priority {
-        Priority::Skip => "Skip",
-        Priority::Low => "Low",
-        Priority::Normal => "Normal",
-        Priority::High => "High",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use dtorrent::id::InfoHash;
+    use dtorrent::ratio::RatioLimit;
 
     use super::*;
 
@@ -250,6 +390,33 @@ mod tests {
         assert_eq!(state(&torrent), "Seeding", "nothing comes that could be limited");
         assert_eq!(limited_rate(3_072, 0), "3 KiB/s");
         assert_eq!(limited_rate(3_072, 16), "3 KiB/s (limit 16 KiB/s)");
+    }
+
+    #[test]
+    fn what_has_seeded_enough_says_so() {
+        let limit = RatioLimit::new(1.5).unwrap();
+        let mut torrent = torrent(TorrentState::Paused);
+        torrent.uploaded = 5 << 20;
+        torrent.seed_limit = SeedLimit::Ratio(limit);
+        assert_eq!(limited_ratio(&torrent), "1.25 (seeds until 1.50)");
+        torrent.uploaded = 6 << 20;
+        assert_eq!(limited_ratio(&torrent), "1.50", "it goes on past it");
+        torrent.uploaded = 5 << 20;
+        torrent.seed_limit = SeedLimit::Never;
+        assert_eq!(limited_ratio(&torrent), "1.25");
+        torrent.uploaded = 6 << 20;
+        assert_eq!(limited_ratio(&torrent), "1.50");
+        torrent.seed_end = Some(SeedEnd::Ratio(limit));
+        assert_eq!(state(&torrent), "Finished");
+        assert_eq!(
+            seed_end(SeedEnd::Ratio(limit)),
+            "it has shared 1.50 times its size"
+        );
+        let idle = SeedEnd::Idle { minutes: 30 };
+        assert_eq!(seed_end(idle), "nobody has fetched anything for 30 minutes");
+        // The log says the same.
+        assert_eq!(SeedEnd::Ratio(limit).to_string(), seed_end(SeedEnd::Ratio(limit)));
+        assert_eq!(idle.to_string(), seed_end(idle));
     }
 
     #[test]
@@ -309,6 +476,65 @@ mod tests {
             (1.0, "100 %"),
         ] {
             assert_eq!(percent(share), expected);
+        }
+    }
+
+    #[test]
+    fn what_changes_all_the_time_is_told_without_tails() {
+        for (bytes, expected) in [
+            (0, "0 B/s"),
+            (1_535, "1.4 KiB/s"),
+            (102_399, "99.9 KiB/s"),
+            (102_400 + 1_023, "100 KiB/s"),
+            (1_048_575, "1023 KiB/s"),
+            (5 << 29, "2.5 GiB/s"),
+        ] {
+            assert_eq!(rate(bytes), expected);
+        }
+        for (seconds, expected) in [
+            (119, "1 min 59 s"),
+            (149, "2 min"),
+            (150, "3 min"),
+            (7_189, "2 h"),
+        ] {
+            assert_eq!(estimate(Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_sure_to_come_is_counted_down_in_minutes() {
+        let cases = [
+            (119, "1 min 59 s"),
+            (120, "2 min"),
+            (1799, "29 min"),
+            (7_499, "2 h 4 min"),
+        ];
+        for (seconds, expected) in cases {
+            assert_eq!(countdown(Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn a_line_ends_between_two_parts() {
+        let text = unbroken_between("now 3 KiB/s, at most 5 KiB/s", ", ");
+        assert_eq!(
+            text,
+            "now\u{a0}3\u{a0}KiB/\u{2060}s, at\u{a0}most\u{a0}5\u{a0}KiB/\u{2060}s"
+        );
+    }
+
+    #[test]
+    fn no_line_ends_before_a_unit() {
+        let cases = [
+            ("5 MiB of 12 MiB (41.6 %)", "5_MiB of 12_MiB (41.6_%)"),
+            ("now 3 KiB/s, at most 5 KiB/s", "now 3_KiB/+s, at most 5_KiB/+s"),
+            ("2 h 5 min · 7 peers", "2_h 5_min · 7 peers"),
+            ("plan B: s", "plan B: s"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.replace('_', "\u{a0}").replace('+', "\u{2060}");
+            assert_eq!(unbroken(text), expected);
         }
     }
 

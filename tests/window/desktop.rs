@@ -100,6 +100,8 @@ impl Desktop {
             ("GSETTINGS_BACKEND", "memory".into()),
             ("GTK_A11Y", "atspi".into()),
             ("LC_ALL", "C.UTF-8".into()),
+            // It would go before: what is looked for is English.
+            ("LANGUAGE", String::new()),
         ];
         for (name, folder) in [
             ("HOME", "home"),
@@ -161,6 +163,64 @@ impl Desktop {
         assert!(self.hands(&[how, "--clearmodifiers", what]), "{how} {what}");
     }
 
+    /// Moves the pointer to this place of the window of this title.
+    pub fn point_at(&self, title: &str, (x, y): (i64, i64)) {
+        let title = format!("^{title}$");
+        let (x, y) = (x.to_string(), y.to_string());
+        let search = ["search", "--onlyvisible", "--name", &title];
+        let hands = ["mousemove", "--window", "%1", &x, &y];
+        assert!(
+            self.hands(&[&search[..], &hands].concat()),
+            "the pointer at {x}, {y}"
+        );
+    }
+
+    /// Drags what is at one place of one window to a place of another, and drops it there.
+    pub fn drag(&self, from: (&str, (i64, i64)), to: (&str, (i64, i64))) {
+        // What is dragged is a window too, of the same title.
+        let [source, target] = [from.0, to.0].map(|title| self.window(title));
+        let point_at = |window: &str, x: i64, y: i64| {
+            let (x, y) = (x.to_string(), y.to_string());
+            let hands = ["mousemove", "--window", window, &x, &y, "sleep", "0.6"];
+            assert!(self.hands(&hands), "the pointer at {x}, {y}");
+        };
+        point_at(&source, from.1.0, from.1.1);
+        assert!(self.hands(&["mousedown", "1", "sleep", "0.5"]));
+        // A drag begins some pixels further, and goes through places in between. On a busy machine both programs need
+        // time to agree on it, and nothing tells when they have.
+        for _ in 0..4 {
+            assert!(self.hands(&["mousemove_relative", "6", "6", "sleep", "0.3"]));
+        }
+        let (x, y) = to.1;
+        for nearer in [20, 10, 0] {
+            point_at(&target, x - nearer, y - nearer);
+        }
+        assert!(self.hands(&["mouseup", "1"]));
+    }
+
+    /// The number of the window of this title, for hands.
+    fn window(&self, title: &str) -> String {
+        let mut hands = self.command("xdotool");
+        hands.args(["search", "--onlyvisible", "--name", &format!("^{title}$")]);
+        let told = hands.output().expect("xdotool is installed").stdout;
+        let told = String::from_utf8(told).expect("it tells numbers");
+        // Tooltips have the title too, and came later.
+        let numbers = told.lines().filter_map(|line| line.parse::<u64>().ok());
+        numbers.min().expect("the window is there").to_string()
+    }
+
+    /// Puts the window of this title to this place of the screen, once it is there.
+    pub fn put(&self, title: &str, (x, y): (i64, i64)) {
+        let title = format!("^{title}$");
+        let (x, y) = (x.to_string(), y.to_string());
+        let search = ["search", "--onlyvisible", "--name", &title];
+        wait_until(&format!("a window called {title}"), || {
+            // It may be there already, so that no move could be waited for.
+            let place = ["windowmove", &x, &y, "sleep", "0.3"];
+            self.hands(&[&search[..], &place].concat()).then_some(())
+        });
+    }
+
     /// Clicks at this place of the window of this title.
     pub fn click(&self, title: &str, (x, y): (i64, i64)) {
         let title = format!("^{title}$");
@@ -168,6 +228,13 @@ impl Desktop {
         let search = ["search", "--onlyvisible", "--name", &title];
         let hands = ["mousemove", "--window", "%1", &x, &y, "click", "1"];
         assert!(self.hands(&[&search[..], &hands].concat()), "a click at {x}, {y}");
+    }
+
+    /// Clicks twice at this place of the window of this title.
+    pub fn double_click(&self, title: &str, place: (i64, i64)) {
+        self.point_at(title, place);
+        let hands = ["click", "--repeat", "2", "--delay", "60", "1"];
+        assert!(self.hands(&hands), "a double click at {place:?}");
     }
 
     /// Waits for a window of this title, and makes it so wide, or as wide as it can be made. Says how wide it is then.
@@ -208,18 +275,64 @@ impl Desktop {
         self.run_program(&self.set_limit(limit), torrents)
     }
 
-    /// The same with more settings, and without torrents.
+    /// The same with more settings, and without torrents. The last section of the others is `[window]`.
     pub fn start_program_with(&self, settings: &str) -> Owned {
+        let settings = settings.strip_prefix("[window]\n").unwrap_or(settings);
+        self.start_program_edited(|text| text + settings, &[])
+    }
+
+    /// The same with settings that were edited.
+    pub fn start_program_edited(&self, edit: impl FnOnce(String) -> String, torrents: &[&Path]) -> Owned {
         let config = self.set_limit(0);
-        let text = std::fs::read_to_string(&config).expect("it was just written") + settings;
-        std::fs::write(&config, text).expect("the home can be written");
-        self.run_program(&config, &[])
+        let text = std::fs::read_to_string(&config).expect("it was just written");
+        std::fs::write(&config, edit(text)).expect("the home can be written");
+        self.run_program(&config, torrents)
+    }
+
+    /// The same where a torrent is shown before it is added.
+    pub fn start_program_that_asks(&self, torrents: &[&Path]) -> Owned {
+        let asks = |text: String| text.replace("ask_before_adding = false", "ask_before_adding = true");
+        self.start_program_edited(asks, torrents)
+    }
+
+    /// The same with these variables in its environment.
+    pub fn start_program_in(&self, environment: &[(&str, &str)], torrents: &[&Path]) -> Owned {
+        let mut program = self.program(&self.set_limit(0), torrents);
+        program.envs(environment.iter().copied());
+        Owned(program.spawn().expect("it was built with the test"))
+    }
+
+    /// The same with what it says on standard error in a file.
+    pub fn start_program_heard(&self, torrents: &[&Path]) -> (Owned, PathBuf) {
+        let path = self.path("stderr");
+        let file = std::fs::File::create(&path).expect("the home can be written");
+        let mut program = self.program(&self.set_limit(0), torrents);
+        program.stderr(file);
+        let program = Owned(program.spawn().expect("it was built with the test"));
+        (program, path)
+    }
+
+    /// The user wants no animations.
+    pub fn keep_still(&self) {
+        let settings = self.path("config/gtk-4.0/settings.ini");
+        let folder = settings.parent().expect("it is in a folder");
+        std::fs::create_dir_all(folder).expect("there is room");
+        std::fs::write(&settings, "[Settings]\ngtk-enable-animations=0\n").expect("there is room");
     }
 
     fn run_program(&self, config: &Path, torrents: &[&Path]) -> Owned {
-        let mut program = self.command(PROGRAM);
-        program.arg("--config").arg(config).args(torrents);
+        let mut program = self.program(config, torrents);
         Owned(program.spawn().expect("it was built with the test"))
+    }
+
+    fn program(&self, config: &Path, torrents: &[&Path]) -> Command {
+        let mut program = self.command(PROGRAM);
+        // Memory that is freed is written over, so that whoever still reads it falls here and not at somebody's desk.
+        program
+            .env("MALLOC_PERTURB_", "165")
+            .env("G_SLICE", "always-malloc");
+        program.arg("--config").arg(config).args(torrents);
+        program
     }
 
     /// Writes the settings file anew; a program that runs takes over the limit, in KiB/s.
@@ -227,7 +340,8 @@ impl Desktop {
         let config = self.path("config.toml");
         let text = format!(
             "[network]\nport = 0\n[folders]\ndownloads = \"downloads\"\nstate = \"session\"\n\
-             [transfer]\ndownload_limit_kib = {limit}\n[log]\nfile = \"dtorrent.log\"\n"
+             [transfer]\ndownload_limit_kib = {limit}\n[log]\nfile = \"dtorrent.log\"\n\
+             [window]\nask_before_adding = false\n"
         );
         std::fs::write(&config, text).expect("the home can be written");
         config

@@ -5,14 +5,18 @@ Takes the program's process id. Each line on standard input is a JSON list, a co
 is answered by one JSON line: {"ok": ...} or {"error": "..."}.
 
     ["labels"]          all texts that are drawn, in the order of the widget tree
-    ["nameless"]        buttons that are drawn and have no name of their own
+    ["nameless"]        controls that are drawn and have no name
     ["press", NAME]     press the button, tab or menu item of that name, if it can be pressed now
     ["write", NAME, T]  put a text into the entry of that name
     ["read", NAME]      what the entry of that name holds
     ["enabled", NAME]   whether the button of that name can be pressed
+    ["description", N]  what is said of the control whose name begins so besides it
+    ["images"]          names of the pictures that are drawn
+    ["drawn", NAME]     where the middle of the picture, check box, edge, row or number is whose name begins so
     ["focused"]         name and kind of what has the keyboard
     ["items"]           the items of the menu that is open
     ["action", NAME]    run an action of a window, such as win.remove
+    ["beyond"]          the window after the last one, as who asks when one has just closed
 """
 
 import json
@@ -21,8 +25,12 @@ import sys
 import pyatspi
 
 PRESSES = ("click", "activate", "toggle")
-# What GTK calls a widget that nobody has named.
-TYPE_NAMES = ("", "GtkImage", "GtkButton", "GtkMenuButton", "GtkToggleButton")
+CONTROLS = ("push button", "toggle button", "check box", "radio button", "combo box", "spin button", "slider", "entry",
+            "password text", "progress bar", "level bar", "switch")
+
+
+# What is told by its place.
+DRAWN = ("image", "icon", "check box", "separator", "list item", "spin button")
 
 
 def program(pid):
@@ -77,20 +85,40 @@ def done(was_heeded, name):
 
 
 def labels(app):
-    return [node.name for node in walk(app) if node.getRoleName() == "label"]
+    # Where a line must not break is not of interest here.
+    return [node.name.replace("\u00a0", " ").replace("\u2060", "") for node in walk(app) if node.getRoleName() == "label"]
 
 
 def nameless(app):
-    buttons = [node for node in walk(app) if node.getRoleName() in ("push button", "toggle button")]
+    """Controls, and what tells of progress, that a screen reader could only call by their kind."""
+    # What is in the overview of shortcuts is GTK's own.
+    windows = [window for window in app if window is not None and window.name != "Keyboard Shortcuts"]
+    nodes = (node for window in windows for node in walk(window))
+    return [description(node) for node in nodes if node.getRoleName() in CONTROLS and not is_named(node)]
 
-    def named(node):
-        return node.name not in TYPE_NAMES or any(child.name for child in walk(node) if child.getRoleName() == "label")
 
-    # The button that closes a toast is libadwaita's own.
-    nodes = ((node, node.parent) for node in buttons)
-    # A toast that fades may be gone by now, and its button is nobody's.
-    unnamed = ((node, parent) for node, parent in nodes if parent and parent.name != "AdwToastWidget" and not named(node))
-    return [node.description or parent.name for node, parent in unnamed]
+def is_named(node):
+    """By itself, by a text in it, or as a part of a control that is named, as the buttons of a number are."""
+    # What fades may be gone by now, and then it is nobody's. The button that closes a toast is libadwaita's own.
+    parent = node.parent
+    if parent is None or parent.name == "AdwToastWidget" or has_own_name(node):
+        return True
+    if any(child.name for child in walk(node) if child.getRoleName() == "label"):
+        return True
+    return any(around.getRoleName() in CONTROLS and has_own_name(around) for around in (parent, parent.parent) if around)
+
+
+def has_own_name(node):
+    # GTK calls a widget that nobody has named by its type.
+    return bool(node.name) and not node.name.startswith(("Gtk", "Adw", "Dt"))
+
+
+def description(node):
+    around = []
+    while node is not None and len(around) < 8:
+        around.append(node.name or node.description or node.getRoleName())
+        node = node.parent
+    return " in ".join(around)
 
 
 def press(app, name):
@@ -120,11 +148,30 @@ def enabled(app, name):
     raise LookupError("there is no button called %r" % name)
 
 
+def description_of(app, name):
+    for node in walk(app):
+        if node.name.startswith(name) and node.getRoleName() in CONTROLS:
+            return node.description
+    raise LookupError("there is no control called %r" % name)
+
+
 def focused(app):
     for node in walk(app):
         if node.getState().contains(pyatspi.STATE_FOCUSED):
             return "%s (%s)" % (node.name, node.getRoleName())
     raise LookupError("nothing has the keyboard")
+
+
+def images(app):
+    return [node.name for node in walk(app) if node.getRoleName() in ("image", "icon")]
+
+
+def place_of_drawn(app, name):
+    """GTK 4.8 has no action for a check box."""
+    for node in walk(app):
+        if node.name.startswith(name) and node.getRoleName() in DRAWN:
+            return middle(node)
+    raise LookupError("nothing drawn is called %r" % name)
 
 
 def items(app):
@@ -135,9 +182,13 @@ def place(app, text):
     """The middle of a text, from the corner of its window."""
     for node in walk(app):
         if node.getRoleName() == "label" and node.name == text:
-            extents = node.queryComponent().getExtents(pyatspi.WINDOW_COORDS)
-            return [extents.x + extents.width // 2, extents.y + extents.height // 2]
+            return middle(node)
     raise LookupError("%r is not there" % text)
+
+
+def middle(node):
+    extents = node.queryComponent().getExtents(pyatspi.WINDOW_COORDS)
+    return [extents.x + extents.width // 2, extents.y + extents.height // 2]
 
 
 def entry(app, name):
@@ -164,17 +215,26 @@ def action(app, name):
     raise LookupError("no window has the action %s" % name)
 
 
+def beyond(app):
+    window = app.getChildAtIndex(app.childCount)
+    return window.name if window else None
+
+
 COMMANDS = {
     "labels": labels,
     "nameless": nameless,
     "press": press,
     "enabled": enabled,
+    "description": description_of,
     "focused": focused,
+    "images": images,
+    "drawn": place_of_drawn,
     "items": items,
     "place": place,
     "write": write,
     "read": read,
     "action": action,
+    "beyond": beyond,
 }
 
 

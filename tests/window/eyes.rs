@@ -118,6 +118,12 @@ impl Eyes {
         });
     }
 
+    /// Asks for a window that is not there. GTK 4.8 answers with one that is, or falls over one that nobody has seen.
+    pub fn look_beyond(&mut self) {
+        let answer = self.ask(&["beyond"]);
+        answer.expect("the program answers, and goes on");
+    }
+
     /// Presses a button or a tab, when it is there and can be pressed.
     pub fn press(&mut self, name: &str) {
         self.wait(name, |eyes| eyes.ask(&["press", name]).ok());
@@ -158,12 +164,48 @@ impl Eyes {
         self.ask(&["enabled", name]).ok()?.as_bool()
     }
 
-    /// Waits until what has the keyboard is as described: its name and its kind.
+    /// What is said of the control whose name begins so besides it.
+    pub fn description(&mut self, name: &str) -> String {
+        self.wait(name, |eyes| {
+            let description = eyes.ask(&["description", name]).ok()?;
+            description.as_str().map(str::to_owned)
+        })
+    }
+
+    /// Waits until what has the keyboard is as described: its name and its kind, or the end of both.
     pub fn wait_focus(&mut self, on: &str) {
         self.wait(&format!("the keyboard at {on}"), |eyes| {
-            let focused = eyes.ask(&["focused"]).ok()?;
-            (focused == on).then_some(())
+            let focused = eyes.focused()?;
+            focused.ends_with(on).then_some(())
         });
+    }
+
+    /// What has the keyboard: its name and its kind.
+    pub fn focused(&mut self) -> Option<String> {
+        let on = self.ask(&["focused"]).ok()?;
+        on.as_str().map(str::to_owned)
+    }
+
+    /// Waits for a picture whose name begins with one text and holds another.
+    pub fn wait_image(&mut self, start: &str, part: &str) {
+        self.wait(start, |eyes| {
+            let mut images = eyes.strings("images").into_iter();
+            images.find(|name| name.starts_with(start) && name.contains(part))
+        });
+    }
+
+    /// Where the middle of the picture, check box, edge, row or number is in its window whose name begins so.
+    pub fn place_of_drawn(&mut self, start: &str) -> (i64, i64) {
+        self.wait(start, |eyes| {
+            let place = eyes.ask(&["drawn", start]).ok()?;
+            Some((place[0].as_i64()?, place[1].as_i64()?))
+        })
+    }
+
+    /// Sets or takes off the mark of that name, in the window of this title. The keyboard is there, then.
+    pub fn mark(&mut self, desktop: &Desktop, title: &str, name: &str) {
+        let place = self.place_of_drawn(name);
+        desktop.click(title, place);
     }
 
     /// The items of the menu that is open.

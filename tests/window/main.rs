@@ -1,16 +1,35 @@
 //! The real window, driven as a person with a screen reader would: through the accessibility bus, and by keys
 //! where a file chooser wants them. Each test has a screen, a session bus and folders of its own.
-#![allow(missing_docs, unreachable_pub, clippy::unwrap_used)]
+#![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::print_stdout)]
 
+mod accessibility;
+mod adding;
+mod background;
 mod desktop;
+mod details;
 mod download;
+mod drag;
+mod edge;
 mod eyes;
 mod files;
+mod installed;
+mod list;
+mod log;
 mod narrow;
+mod overwriting;
+mod preferences;
 mod queue;
+mod ring;
+mod seeding;
 mod sharing;
 mod source;
+mod steady;
+#[allow(dead_code, reason = "one story needs a part of it")]
+#[path = "../support/mod.rs"]
+mod support;
 mod tracker;
+mod translated;
+mod web;
 
 use std::process::Command;
 

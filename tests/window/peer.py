@@ -1,14 +1,16 @@
 #!/usr/bin/python3
-"""A libtorrent peer on loopback: peer.py TORRENT FOLDER [IP:PORT]. Prints its own port.
+"""A libtorrent peer on loopback: peer.py TORRENT FOLDER [part | IP:PORT]. Prints its own port.
 
-Without an address it has the data in FOLDER and seeds until its standard input ends. With one it fetches
-everything from there into FOLDER, and ends."""
+Without more it has the data in FOLDER and seeds until its standard input ends. With "part" it may have only some of it,
+and wants no more. With an address it fetches everything from there into FOLDER, and ends."""
 
 import sys
 
 import libtorrent
 
-torrent, folder, *source = sys.argv[1:]
+torrent, folder, *more = sys.argv[1:]
+is_part = more == ["part"]
+source = [] if is_part else more
 session = libtorrent.session({
     "listen_interfaces": "127.0.0.1:0",
     "enable_dht": False,
@@ -24,8 +26,13 @@ with open(torrent, "rb") as file:
 parameters.ti = libtorrent.torrent_info({b"info": info})
 parameters.save_path = folder
 # A seed is there from the first moment, and without a check.
-parameters.flags = libtorrent.torrent_flags.default_flags if source else libtorrent.torrent_flags.seed_mode
+flags = libtorrent.torrent_flags
+parameters.flags = flags.upload_mode if is_part else flags.default_flags if source else flags.seed_mode
 handle = session.add_torrent(parameters)
+checking = ("checking_files", "checking_resume_data")
+while is_part and (str(handle.status().state) in checking or not handle.status().num_pieces):
+    session.wait_for_alert(100)
+    session.pop_alerts()
 print(session.listen_port(), flush=True)
 if source:
     ip, port = source[0].rsplit(":", 1)

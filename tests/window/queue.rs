@@ -59,7 +59,7 @@ fn a_torrent_moves_in_the_queue() {
 }
 
 /// A torrent that nobody has.
-fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
+pub fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
     let path = desktop.path(name);
     fill(&path, 100_000 + name.len());
     let options = CreateOptions {
@@ -73,7 +73,7 @@ fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
 }
 
 /// Waits until the list shows these torrents in this order. In a row the state and the size stand behind the name.
-fn wait_for_order(eyes: &mut Eyes, order: &[&str]) {
+pub fn wait_for_order(eyes: &mut Eyes, order: &[&str]) {
     eyes.wait(&format!("{order:?}"), |eyes| {
         let labels = eyes.labels();
         let rows = labels

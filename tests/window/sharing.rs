@@ -45,8 +45,7 @@ fn a_file_is_shared_at_once() {
         eyes.read("Comment").filter(|text| *text == other_hash)
     });
     eyes.wait_all_named();
-    eyes.press("Create…");
-    eyes.press_away("Save");
+    share_and_save(&mut eyes);
 
     eyes.wait("a torrent that is shared", |eyes| {
         let labels = eyes.labels();
@@ -89,6 +88,72 @@ fn a_file_is_shared_at_once() {
     assert!(program.wait().success());
 }
 
+/// Has the torrent made, and its file saved where it is proposed.
+fn share_and_save(eyes: &mut Eyes) {
+    eyes.press("Share");
+    save(eyes);
+}
+
+/// Saves the file of a torrent that was made.
+fn save(eyes: &mut Eyes) {
+    eyes.press("Save Torrent As…");
+    eyes.press_away("Save");
+    eyes.wait_for("Saved as “");
+    eyes.press("Done");
+}
+
+#[test]
+fn what_is_pasted_is_shared_and_its_torrent_is_at_hand() {
+    let desktop = Desktop::start();
+    let talk = desktop.path("home/talk.ogg");
+    fill(&talk, 3_000_001);
+    let settings = format!("[tracker]\naddress = \"127.0.0.1:{}\"\n", free_port());
+    let mut program = desktop.start_program_with(&settings);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+    eyes.wait_for("No Torrents Yet");
+    copy(&desktop, &mut eyes, &talk.display().to_string());
+    // What is dropped goes the same way.
+    eyes.action("win.paste");
+    eyes.wait_for("1 file · 2.8 MiB");
+    eyes.wait_for("Proposed: 16 KiB");
+    eyes.wait_for("184 pieces");
+    // The keyboard is where one key shares it.
+    desktop.keyboard("Create a Torrent", "key", "Return");
+    eyes.wait_for("“talk.ogg” Is Shared");
+    eyes.wait_all_named();
+    eyes.press("Copy Torrent File");
+    eyes.wait_for("Copied: paste it into a message or a folder");
+    let copies = fs::read_dir(desktop.path("cache/dtorrent/shared")).unwrap();
+    let folder = copies.map(|entry| entry.unwrap().path()).next().unwrap();
+    let copied = folder.join("talk.ogg.torrent");
+    let metainfo = Metainfo::parse(&fs::read(&copied).unwrap()).unwrap();
+    assert_eq!(metainfo.info.name, "talk.ogg");
+    eyes.press("Done");
+    eyes.wait_for("Seeding · 2.8 MiB (100 %)");
+    // It is a torrent on the clipboard now, that we have already.
+    eyes.wait("that it is there already", |eyes| {
+        eyes.action("win.paste");
+        let labels = eyes.labels();
+        let told = labels
+            .iter()
+            .any(|label| label.contains("is in the list already"));
+        told.then_some(())
+    });
+    eyes.action("window.close");
+    assert!(program.wait().success());
+}
+
+/// Puts a text on the clipboard, through an entry that is left without an answer.
+fn copy(desktop: &Desktop, eyes: &mut Eyes, text: &str) {
+    eyes.action("win.add-link");
+    eyes.write("Link", text);
+    for key in ["ctrl+a", "ctrl+c"] {
+        desktop.keyboard("Add from a Link", "key", key);
+    }
+    eyes.press("Cancel");
+    eyes.wait_gone("Add from a Link");
+}
+
 /// A loopback port that is free for both protocols.
 fn free_port() -> u16 {
     let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -113,16 +178,17 @@ fn a_file_is_shared_with_no_tracker_but_this_computer() {
 
     eyes.wait_for("No Torrents Yet");
     eyes.action("win.create");
-    eyes.wait_for("Others need nothing but the torrent file");
-    eyes.press("This Computer Is the Tracker");
-    eyes.wait_for(&format!("Others reach it at 127.0.0.1:{port}."));
-    eyes.wait_for("Only programs on this computer reach 127.0.0.1.");
+    eyes.wait_for("Others need only the torrent file");
     eyes.wait_all_named();
     eyes.press("File…");
     eyes.choose_file(&desktop, "Choose a File to Share", &film);
     eyes.wait_for("film.mkv");
-    eyes.press("Create…");
-    eyes.press_away("Save");
+    // Nothing listens before somebody wants that.
+    assert!(!Config::load(&desktop.path("config.toml")).unwrap().tracker.node);
+    eyes.press("Share");
+    eyes.wait_for(&format!("Others reach it at 127.0.0.1:{port}."));
+    eyes.wait_for("Only programs on this computer reach it.");
+    save(&mut eyes);
     eyes.wait_for("Seeding · 1.9 MiB (100 %)");
     eyes.wait_for("Tracker for this computer alone · 1 peer");
 
@@ -162,7 +228,10 @@ fn a_file_is_shared_with_no_tracker_but_this_computer() {
         let labels = eyes.labels();
         (!labels.iter().any(|label| label.starts_with("Tracker for"))).then_some(())
     });
-    assert!(!Config::load(&desktop.path("config.toml")).unwrap().tracker.node);
+    wait_until("that the settings say so", || {
+        let settings = Config::load(&desktop.path("config.toml")).unwrap();
+        (!settings.tracker.node).then_some(())
+    });
     eyes.action("window.close");
     assert!(program.wait().success());
 }
@@ -177,6 +246,9 @@ fn a_tracker_that_cannot_run_says_why() {
     let mut eyes = Eyes::of(&desktop, &program.0);
     eyes.wait_for("No Torrents Yet");
     eyes.action("win.create");
+    // By hand it starts at once.
+    eyes.press("This Computer Is the Tracker");
+    eyes.wait_for("Nobody Will Find It Without a Tracker");
     eyes.press("This Computer Is the Tracker");
     eyes.wait_for(&format!(
         "Port {} of this computer cannot be used",
@@ -188,7 +260,10 @@ fn a_tracker_that_cannot_run_says_why() {
         let labels = eyes.labels();
         (!labels.iter().any(|label| label.contains("racker:"))).then_some(())
     });
-    assert!(!Config::load(&desktop.path("config.toml")).unwrap().tracker.node);
+    wait_until("that the settings say so", || {
+        let settings = Config::load(&desktop.path("config.toml")).unwrap();
+        (!settings.tracker.node).then_some(())
+    });
     eyes.action("window.close");
     assert!(program.wait().success());
 }
@@ -202,8 +277,9 @@ fn what_is_wrong_with_a_torrent_to_be_is_seen_before_it_is_made() {
     let mut eyes = Eyes::of(&desktop, &program.0);
     eyes.wait_for("No Torrents Yet");
     eyes.action("win.create");
+    eyes.press("This Computer Is the Tracker");
     eyes.wait_for("Nobody Will Find It Without a Tracker");
-    let can_be_made = |expected| move |eyes: &mut Eyes| eyes.enabled("Create…").filter(|is| *is == expected);
+    let can_be_made = |expected| move |eyes: &mut Eyes| eyes.enabled("Share").filter(|is| *is == expected);
     eyes.wait("no way to create", can_be_made(false));
     eyes.press("File…");
     eyes.choose_file(&desktop, "Choose a File to Share", &film);
@@ -223,11 +299,30 @@ fn what_is_wrong_with_a_torrent_to_be_is_seen_before_it_is_made() {
     // Without any it is a torrent all the same.
     eyes.write("Trackers", "");
     eyes.wait_for("Nobody Will Find It Without a Tracker");
-    eyes.press("Create…");
-    eyes.press_away("Save");
+    share_and_save(&mut eyes);
     eyes.wait_for("Seeding · 97.6 KiB (100 %)");
     let metainfo = Metainfo::parse(&fs::read(desktop.path("home/film.mkv.torrent")).unwrap()).unwrap();
     assert!(metainfo.tiers.is_empty());
+    eyes.action("window.close");
+    assert!(program.wait().success());
+}
+
+#[test]
+fn the_file_of_a_torrent_of_the_list_is_saved_as_it_came() {
+    let desktop = Desktop::start();
+    let source = Source::lecture(&desktop);
+    fs::create_dir(desktop.path("downloads")).unwrap();
+    let mut program = desktop.start_program(0, &[&source.torrent]);
+    let mut eyes = Eyes::of(&desktop, &program.0);
+    eyes.wait_for("Downloading");
+    eyes.wait_gone("Added");
+    eyes.action("win.torrent-menu");
+    eyes.press("Save Torrent File As…");
+    // It is proposed beside the data.
+    eyes.press_away("Save");
+    eyes.wait_for("Saved as “");
+    let saved = fs::read(desktop.path("downloads/lecture.ogg.torrent")).unwrap();
+    assert!(saved == fs::read(&source.torrent).unwrap());
     eyes.action("window.close");
     assert!(program.wait().success());
 }

@@ -51,6 +51,27 @@ impl Source {
             _seed: seed,
         }
     }
+
+    /// Shares a file that is small enough not to matter, `lecture.ogg`.
+    pub fn lecture(desktop: &Desktop) -> Self {
+        fill(&desktop.path("seed/lecture.ogg"), 100_000);
+        Self::new(desktop, "lecture.ogg")
+    }
+
+    /// A peer that has one file of the shared folder, and wants no other, and its port.
+    pub fn peer_with(&self, desktop: &Desktop, file: &str) -> (Owned, u16) {
+        let folder = desktop.path(&format!("peer-with-{}", file.replace('/', "-")));
+        let copy = folder.join(file);
+        fs::create_dir_all(copy.parent().expect("it is in a folder")).expect("the home can be written");
+        fs::copy(desktop.path("seed").join(file), &copy).expect("the file is there");
+        let mut peer = libtorrent();
+        peer.arg(&self.torrent)
+            .arg(&folder)
+            .arg("part")
+            .stdin(Stdio::piped());
+        let (peer, port) = Owned::start(&mut peer);
+        (peer, port.parse().expect("the peer tells its port"))
+    }
 }
 
 /// The peer of `peer.py`, whose arguments follow.

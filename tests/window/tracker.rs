@@ -1,4 +1,4 @@
-//! A tracker that knows one peer and tells everybody of it, or nobody of anything.
+//! A tracker that tells everybody of the peers that it is given, or nobody of anything.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -18,8 +18,8 @@ pub struct Tracker {
 #[derive(Debug, Default)]
 struct Shared {
     stopped: AtomicBool,
-    /// The port of the peer on loopback that others are told of. Neither lock is held while the other is taken.
-    peer_port: Mutex<Option<u16>>,
+    /// The ports of the peers on loopback that others are told of. Neither lock is held while the other is taken.
+    peer_ports: Mutex<Vec<u16>>,
     /// What each announce said.
     announces: Mutex<Vec<String>>,
 }
@@ -47,9 +47,9 @@ impl Tracker {
         }
     }
 
-    /// From now on it tells of a peer at this port.
+    /// From now on it tells of a peer at this port too.
     pub fn tell_of(&self, peer_port: u16) {
-        *self.shared.peer_port.lock().unwrap() = Some(peer_port);
+        self.shared.peer_ports.lock().unwrap().push(peer_port);
     }
 
     /// Where to announce.
@@ -84,12 +84,11 @@ impl Shared {
         self.announces.lock().unwrap().push(query.to_owned());
 
         let mut body = b"d8:completei7e10:incompletei3e8:intervali1800e5:peers".to_vec();
-        match *self.peer_port.lock().unwrap() {
-            Some(port) => {
-                body.extend(b"6:\x7f\x00\x00\x01");
-                body.extend(port.to_be_bytes());
-            }
-            None => body.extend(b"0:"),
+        let ports = self.peer_ports.lock().unwrap().clone();
+        body.extend(format!("{}:", 6 * ports.len()).into_bytes());
+        for port in ports {
+            body.extend(b"\x7f\x00\x00\x01");
+            body.extend(port.to_be_bytes());
         }
         body.push(b'e');
         let head = format!(

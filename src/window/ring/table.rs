@@ -1,0 +1,93 @@
+//! The ring as a table: one row a node. Layer 4.
+
+use adw::prelude::*;
+
+use super::super::columns::{self, Column, column, number};
+use super::super::i18n::tr;
+use super::super::words;
+use super::facts;
+use super::node_object::{RingNodeObject, Row};
+
+const COLUMNS: [Column<Row>; 11] = [
+    column(
+        || tr!("Node"),
+        |row| facts::short(&row.node.id),
+        |one, other| one.node.id.cmp(&other.node.id),
+    ),
+    column(
+        || tr!("Address"),
+        |row| facts::address(&row.node),
+        |one, other| one.node.address.cmp(&other.node.address),
+    ),
+    column(
+        || tr!("State"),
+        |row| row.state.clone(),
+        |one, other| one.state.cmp(&other.state),
+    ),
+    number(
+        || tr!("Arc"),
+        |row| facts::share(&row.node),
+        |one, other| arc(one).total_cmp(&arc(other)),
+    ),
+    number(
+        || tr!("Copies Complete"),
+        |row| row.copies.clone(),
+        |one, other| one.copies.cmp(&other.copies),
+    ),
+    column(
+        || tr!("For the Torrent"),
+        |row| {
+            if row.part.is_empty() {
+                "–".to_owned()
+            } else {
+                row.part.clone()
+            }
+        },
+        |one, other| one.part.cmp(&other.part),
+    ),
+    number(
+        || tr!("Torrents Owned"),
+        |row| row.node.owned.swarms.to_string(),
+        |one, other| one.node.owned.swarms.cmp(&other.node.owned.swarms),
+    ),
+    number(
+        || tr!("Peers Owned"),
+        |row| facts::peers(row.node.owned).to_string(),
+        |one, other| facts::peers(one.node.owned).cmp(&facts::peers(other.node.owned)),
+    ),
+    number(
+        || tr!("Peers Kept"),
+        |row| facts::peers(row.node.held).to_string(),
+        |one, other| facts::peers(one.node.held).cmp(&facts::peers(other.node.held)),
+    ),
+    number(
+        || tr!("Running For"),
+        |row| words::time(std::time::Duration::from_secs(row.node.uptime_secs)),
+        |one, other| one.node.uptime_secs.cmp(&other.node.uptime_secs),
+    ),
+    column(
+        || tr!("Version"),
+        |row| {
+            row.node
+                .version
+                .chars()
+                .filter(|char| !char.is_control())
+                .collect()
+        },
+        |one, other| one.node.version.cmp(&other.node.version),
+    ),
+];
+
+fn arc(row: &Row) -> f64 {
+    row.node.arc.as_ref().map_or(0.0, |arc| arc.share)
+}
+
+/// Gives the table its columns; returns what is chosen in it.
+pub(super) fn set_up(table: &gtk::ColumnView, store: &impl IsA<gtk::gio::ListModel>) -> gtk::SingleSelection {
+    for column in &COLUMNS {
+        columns::append::<RingNodeObject>(table, column);
+    }
+    let selection = gtk::SingleSelection::default();
+    columns::show(table, store, &selection);
+    selection
+}
