@@ -14,11 +14,16 @@ use crate::common::proc::{PYTHON, guarded, has_libtorrent, is_installed};
 
 const LIBTORRENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/client/libtorrent_peer.py");
 
+/// As many slots as the settings take.
+const MOST_SLOTS: &str = "[transfer]\nupload_slots = 1000\n";
+
 /// Who is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Client {
     /// `dtorrent-cli`.
     Ours,
+    /// The same with a slot for everybody who asks, as the others have it.
+    OursSlots,
     Libtorrent,
     Aria2,
     Rtorrent,
@@ -32,6 +37,8 @@ pub(crate) enum Role {
     Leech,
     /// Serve what is known to be complete.
     Seed,
+    /// The same to so many at a time that it matters how many are let.
+    SeedMany,
     /// Compare what is there with the torrent.
     Check,
     /// Make a torrent.
@@ -58,8 +65,9 @@ impl Job {
 }
 
 impl Client {
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Ours,
+        Self::OursSlots,
         Self::Libtorrent,
         Self::Aria2,
         Self::Rtorrent,
@@ -69,6 +77,7 @@ impl Client {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ours => "dtorrent",
+            Self::OursSlots => "dtorrent-slots",
             Self::Libtorrent => "libtorrent",
             Self::Aria2 => "aria2",
             Self::Rtorrent => "rtorrent",
@@ -78,7 +87,7 @@ impl Client {
 
     pub(crate) fn is_there(self) -> bool {
         match self {
-            Self::Ours => true,
+            Self::Ours | Self::OursSlots => true,
             Self::Libtorrent => has_libtorrent(),
             Self::Aria2 => is_installed("aria2c"),
             Self::Rtorrent => is_installed("rtorrent"),
@@ -89,6 +98,7 @@ impl Client {
     pub(crate) fn can(self, role: Role) -> bool {
         match self {
             Self::Ours | Self::Libtorrent => true,
+            Self::OursSlots => role == Role::SeedMany,
             Self::Aria2 | Self::Rtorrent => role != Role::Create,
             Self::Mktorrent => role == Role::Create,
         }
@@ -103,7 +113,8 @@ impl Client {
     /// The command that does what `role` says.
     pub(crate) fn command(self, role: Role, job: &Job) -> Result<Command> {
         let mut command = match self {
-            Self::Ours => ours(role, job)?,
+            Self::Ours => ours(role, job, "")?,
+            Self::OursSlots => ours(role, job, MOST_SLOTS)?,
             Self::Libtorrent => libtorrent(role, job),
             Self::Aria2 => aria2(role, job),
             Self::Rtorrent => rtorrent(job)?,
@@ -121,7 +132,7 @@ impl Client {
                 "role": "create", "path": path, "out": out, "piece_length": piece_length,
             })),
             Self::Mktorrent => guarded("mktorrent", &[]),
-            Self::Aria2 | Self::Rtorrent => bail!("{} makes no torrents", self.name()),
+            Self::OursSlots | Self::Aria2 | Self::Rtorrent => bail!("{} makes no torrents", self.name()),
         };
         match self {
             Self::Ours => {
@@ -162,17 +173,16 @@ fn our_program() -> String {
     std::env::var("DTORRENT").unwrap_or_else(|_| env!("CARGO_BIN_EXE_dtorrent-cli").to_owned())
 }
 
-fn ours(role: Role, job: &Job) -> Result<Command> {
+/// With `settings` besides those of all.
+fn ours(role: Role, job: &Job, settings: &str) -> Result<Command> {
     let config = job.work.join("config.toml");
-    // The rest is as it comes, how many are served at a time too.
-    fs::write(
-        &config,
-        "[network]\nmax_connections = 8000\nmax_connections_per_torrent = 8000\n",
-    )?;
+    // The rest is as it comes.
+    let connections = "[network]\nmax_connections = 8000\nmax_connections_per_torrent = 8000\n";
+    fs::write(&config, format!("{connections}{settings}"))?;
     let mut command = guarded(&our_program(), &[]);
     command.arg(match role {
         Role::Leech => "download",
-        Role::Seed => "seed",
+        Role::Seed | Role::SeedMany => "seed",
         Role::Check | Role::Create => "verify",
     });
     command.args(&job.torrents).arg("--dir").arg(&job.dir);
@@ -182,7 +192,7 @@ fn ours(role: Role, job: &Job) -> Result<Command> {
         command.args(["--bind", &job.address.ip().to_string()]);
         command.args(["--port", &job.address.port().to_string()]);
     }
-    if role == Role::Seed {
+    if matches!(role, Role::Seed | Role::SeedMany) {
         command.arg("--trust");
     }
     Ok(command)
@@ -197,7 +207,7 @@ fn python(job: &serde_json::Value) -> Command {
 fn libtorrent(role: Role, job: &Job) -> Command {
     let role = match role {
         Role::Leech => "leech",
-        Role::Seed => "seed",
+        Role::Seed | Role::SeedMany => "seed",
         Role::Check | Role::Create => "check",
     };
     python(&json!({
@@ -226,7 +236,7 @@ fn aria2(role: Role, job: &Job) -> Command {
     ]);
     command.args(match role {
         Role::Leech | Role::Create => &["--seed-time=0"][..],
-        Role::Seed => &["--seed-ratio=0", "--bt-seed-unverified=true"],
+        Role::Seed | Role::SeedMany => &["--seed-ratio=0", "--bt-seed-unverified=true"],
         Role::Check => &[
             "--check-integrity=true",
             "--hash-check-only=true",

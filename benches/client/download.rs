@@ -2,21 +2,27 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::slice;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use crate::bench::{Bench, Figures, GIB, MIB, PIECE, start};
 use crate::clients::{Client, Job, Role};
 use crate::content::Torrent;
-use crate::process::{Process, Usage, watch};
+use crate::idle::{SETTLE, connect_idle};
+use crate::process::{Process, Usage, rest, watch};
 use crate::scenario::Prepared;
 use crate::seed::Seed;
 use crate::tracker::Swarm;
+use crate::wire;
 
 /// Files of the torrent that has many.
 const FILES: u64 = 5000;
+/// Connections that have nothing, beside so many seeds.
+const IDLE: usize = 950;
+const CROWD_SEEDS: usize = 4;
 /// Addresses of leechers begin here.
 const FIRST_LEECHER: u8 = 101;
 
@@ -38,6 +44,64 @@ pub(crate) fn fan_out(bench: &Bench, length: u64) -> Result<Prepared<'_>> {
 pub(crate) fn many_files(bench: &Bench, length: u64) -> Result<Prepared<'_>> {
     let torrent = bench.torrent_of(FILES, "many-files", length, PIECE / 4)?;
     Ok(prepared(bench, torrent, 1, 1))
+}
+
+/// The same download with nobody else about, and among many connections that have nothing and ask for nothing.
+pub(crate) fn crowd_fetch(bench: &Bench, length: u64) -> Result<Prepared<'_>> {
+    let torrent = bench.torrent("crowd-fetch", length, PIECE)?;
+    let of_run = torrent.clone();
+    Ok(Prepared::new(torrent, move |client| {
+        let bytes = of_run.content.length as f64;
+        let alone = fetch_among(bench, client, &of_run, 0)?;
+        let crowd = fetch_among(bench, client, &of_run, IDLE)?;
+        let rate = |transfer: &Transfer| bytes / MIB / transfer.wall.as_secs_f64();
+        Ok(vec![
+            ("MiB/s alone", rate(&alone)),
+            ("MiB/s in the crowd", rate(&crowd)),
+            ("% of that alone", rate(&crowd) / rate(&alone) * 100.0),
+            ("CPU s/GiB alone", alone.usage.cpu / (bytes / GIB)),
+            ("CPU s/GiB in the crowd", crowd.usage.cpu / (bytes / GIB)),
+            ("peak MiB", crowd.usage.peak as f64 / MIB),
+        ])
+    }))
+}
+
+/// A client that so many idle peers are connected to, before the seeds connect: the time counts from there.
+fn fetch_among(bench: &Bench, client: Client, torrent: &Arc<Torrent>, idle: usize) -> Result<Transfer> {
+    let scratch = bench.scratch()?;
+    let job = bench.job(scratch.path(), FIRST_LEECHER, &[torrent.as_ref()], None)?;
+    bench.tracker.set(Swarm::default());
+    let mut process = start(client, Role::Leech, &job)?;
+    let info_hash = torrent.metainfo.info.info_hash;
+    let first = watch(slice::from_mut(&mut process), |processes| {
+        processes.iter_mut().try_for_each(Process::must_run)?;
+        Ok(wire::connect(job.address, 0, info_hash, SETTLE).ok())
+    })?;
+    let others = connect_idle(job.address, torrent, 1..idle + 1);
+    rest(slice::from_mut(&mut process), SETTLE)?;
+    let before = process.usage()?;
+    let seed = Seed::start(bench.address(1)?, torrent)?;
+    let begin = Instant::now();
+    for number in 0..CROWD_SEEDS {
+        seed.dial(job.address, idle + 1 + number)?;
+    }
+    let wall = watch(slice::from_mut(&mut process), |processes| {
+        let mut done = false;
+        for process in processes {
+            done |= has_all(client, process, &job)?;
+        }
+        Ok(done.then(|| begin.elapsed()))
+    })?;
+    let usage = process.usage()?.since(before);
+    drop(process);
+    drop((first, others));
+    let first_request = seed.first_request().context("nothing was asked for")? - begin;
+    torrent.verify(&job.dir)?;
+    Ok(Transfer {
+        wall,
+        first_request,
+        usage,
+    })
 }
 
 fn prepared(bench: &Bench, torrent: Arc<Torrent>, seeds: u8, leechers: u8) -> Prepared<'_> {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -55,11 +56,11 @@ impl Work<'_> {
     }
 }
 
-/// Fetches everything over so many connections, each with `depth` requests out.
+/// Fetches everything over connections with these numbers, each with `depth` requests out.
 pub(crate) fn empty(
     from: SocketAddr,
     torrent: &Torrent,
-    connections: usize,
+    numbers: Range<usize>,
     depth: usize,
 ) -> Result<Emptied> {
     let work = Work {
@@ -74,7 +75,7 @@ pub(crate) fn empty(
             let work = &work;
             scope.spawn(move || fetch(work, from, number, depth))
         };
-        let threads: Vec<_> = (0..connections).map(one).collect();
+        let threads: Vec<_> = numbers.map(one).collect();
         let panicked = |_| Err(io::Error::other("a thread of the leecher panicked"));
         let joined = threads.into_iter().map(|thread| thread.join());
         joined.map(|result| result.unwrap_or_else(panicked)).collect()

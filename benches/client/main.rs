@@ -14,6 +14,7 @@
 #![allow(clippy::print_stdout)]
 
 mod bench;
+mod charts;
 mod clients;
 #[path = "../common/mod.rs"]
 #[allow(dead_code, reason = "the other benchmarks use the rest of it")]
@@ -21,9 +22,12 @@ mod common;
 mod content;
 mod download;
 mod hashing;
+mod idle;
 mod leech;
 mod machine;
 mod many;
+#[path = "../../src/ring/sim/plot.rs"]
+mod plot;
 mod process;
 mod scenario;
 mod seed;
@@ -66,6 +70,9 @@ struct Options {
     /// Torrents of `torrents`
     #[arg(long, default_value_t = 1000, value_name = "N")]
     torrents: usize,
+    /// Draw docs/client/*.svg from what was measured of `peers-N` and `torrents-N`
+    #[arg(long)]
+    draw: bool,
     /// What is measured [default: everything]
     #[arg(value_name = "SCENARIO", value_parser = PossibleValuesParser::new(SCENARIOS.map(|scenario| scenario.name)), hide_possible_values = true)]
     scenarios: Vec<String>,
@@ -76,7 +83,7 @@ struct Options {
 
 impl Options {
     fn parse_arguments() -> Self {
-        let lines = SCENARIOS.map(|scenario| format!("  {:<12}{}", scenario.name, scenario.what));
+        let lines = SCENARIOS.map(|scenario| format!("  {:<15}{}", scenario.name, scenario.what));
         let more = format!(
             "Scenarios:\n{}\n\nThe variable DTORRENT names another build of dtorrent-cli to measure.",
             lines.join("\n")
@@ -154,6 +161,9 @@ fn measure(options: &Options) -> Result<bool> {
         }
     }
     report.print_by_who();
+    if options.draw {
+        charts::draw(&report)?;
+    }
     Ok(!report.has_failures())
 }
 

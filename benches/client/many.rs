@@ -1,6 +1,5 @@
 //! What a client costs that has little to do: with connections, with torrents, and alone.
 
-use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::slice;
 use std::sync::Arc;
@@ -8,16 +7,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::bench::{Bench, MIB, PIECE, serve};
+use crate::bench::{Bench, GIB, MIB, PIECE, Serving, serve};
 use crate::content::Torrent;
 use crate::download::transfer;
-use crate::process::{idle_percent, rest};
+use crate::idle::{SETTLE, connect_idle, kept};
+use crate::process::{Process, idle_percent, rest, watch};
 use crate::scenario::Prepared;
-use crate::wire;
+use crate::upload::{DEPTH_OF_MANY, upload};
 
 const KIB: f64 = 1024.0;
-/// After so long a client has done what comes with its start, or with new connections.
-const SETTLE: Duration = Duration::from_secs(1);
+/// After so long a client has done what comes with the start of many torrents.
 const SETTLE_TORRENTS: Duration = Duration::from_secs(3);
 /// Over so long it is counted what it takes then. `/proc` counts in hundredths of a second.
 const IDLE: Duration = Duration::from_secs(10);
@@ -36,27 +35,9 @@ pub(crate) fn idle_peers(bench: &Bench, length: u64) -> Result<Prepared<'_>> {
     Ok(Prepared::new(torrent, move |client| {
         let scratch = bench.scratch()?;
         let mut seed = serve(bench, client, &[&of_run], &[&of_run], data.path(), scratch.path())?;
-        rest(slice::from_mut(&mut seed.process), SETTLE)?;
-        let before = seed.process.memory();
-        let info_hash = of_run.metainfo.info.info_hash;
-        let mut streams = Vec::new();
-        for number in 0..bench.peers {
-            let connected = wire::connect(seed.address, number, info_hash, wire::PATIENCE)
-                .and_then(|mut stream| stream.write_all(&wire::SAY_INTERESTED).map(|()| stream));
-            match connected {
-                Ok(stream) => streams.push(stream),
-                // It has a limit of its own: what it keeps is in the table.
-                Err(error) => {
-                    println!("  no more than {number} connections: {error}");
-                    break;
-                }
-            }
-        }
-        rest(slice::from_mut(&mut seed.process), SETTLE)?;
-        let more = seed.process.memory().saturating_sub(before) as f64;
+        let (mut streams, more) = memory_of_idle(&mut seed, &of_run, bench.peers)?;
         let percent = idle_percent(&mut seed.process, IDLE)?;
-        let kept = streams.iter_mut().filter_map(|stream| is_open(stream).ok());
-        let kept = kept.filter(|is_open| *is_open).count();
+        let kept = kept(&mut streams);
         ensure!(kept > 0, "no connection was kept");
         Ok(vec![
             ("KiB a connection", more / KIB / kept as f64),
@@ -66,22 +47,52 @@ pub(crate) fn idle_peers(bench: &Bench, length: u64) -> Result<Prepared<'_>> {
     }))
 }
 
-/// Whether the other side has kept a connection. What it has sent is read.
-fn is_open(stream: &mut TcpStream) -> Result<bool> {
-    stream.set_nonblocking(true)?;
-    let mut buffer = [0; 16 * 1024];
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return Ok(false),
-            Ok(_) => {}
-            Err(error) => return Ok(error.kind() == ErrorKind::WouldBlock),
-        }
-    }
+/// Makes so many connections that ask for nothing; also how many bytes more the seed has in memory for them.
+fn memory_of_idle(seed: &mut Serving, torrent: &Torrent, count: usize) -> Result<(Vec<TcpStream>, f64)> {
+    rest(slice::from_mut(&mut seed.process), SETTLE)?;
+    let before = seed.process.memory();
+    let streams = connect_idle(seed.address, torrent, 0..count);
+    rest(slice::from_mut(&mut seed.process), SETTLE)?;
+    Ok((streams, seed.process.memory().saturating_sub(before) as f64))
+}
+
+/// So many connections, for the charts: what each takes while it asks for nothing, and what they cost when all fetch.
+pub(crate) fn peers_of<const COUNT: usize>(bench: &Bench, length: u64) -> Result<Prepared<'_>> {
+    let torrent = bench.torrent("peers", length, PIECE)?;
+    let data = bench.scratch()?;
+    torrent.write(data.path())?;
+    let of_run = torrent.clone();
+    Ok(Prepared::new(torrent, move |client| {
+        let scratch = bench.scratch()?;
+        let mut seed = serve(bench, client, &[&of_run], &[&of_run], data.path(), scratch.path())?;
+        let (mut streams, more) = memory_of_idle(&mut seed, &of_run, COUNT)?;
+        let kept = kept(&mut streams);
+        ensure!(kept == COUNT, "only {kept} connections were kept");
+        drop(streams);
+        rest(slice::from_mut(&mut seed.process), SETTLE)?;
+        let (emptied, usage) = upload(&mut seed, &of_run, 0..COUNT, DEPTH_OF_MANY)?;
+        let bytes = of_run.content.length as f64;
+        Ok(vec![
+            ("KiB a connection", more / KIB / COUNT as f64),
+            ("MiB/s", bytes / MIB / emptied.seconds),
+            ("CPU s/GiB", usage.cpu / (bytes / GIB)),
+            ("served", emptied.served as f64),
+        ])
+    }))
 }
 
 pub(crate) fn torrents(bench: &Bench, _: u64) -> Result<Prepared<'_>> {
+    seeding(bench, bench.torrents)
+}
+
+/// So many torrents, for the charts.
+pub(crate) fn torrents_of<const COUNT: usize>(bench: &Bench, _: u64) -> Result<Prepared<'_>> {
+    seeding(bench, COUNT)
+}
+
+fn seeding(bench: &Bench, count: usize) -> Result<Prepared<'_>> {
     let data = bench.scratch()?;
-    let torrents: Vec<Arc<Torrent>> = (0..bench.torrents)
+    let torrents: Vec<Arc<Torrent>> = (0..count)
         .map(|number| {
             let torrent = bench.torrent(&format!("small-{number:05}"), SMALL, SMALL_PIECE)?;
             torrent.write(data.path())?;
@@ -97,7 +108,11 @@ pub(crate) fn torrents(bench: &Bench, _: u64) -> Result<Prepared<'_>> {
         let scratch = bench.scratch()?;
         let mut seed = serve(bench, client, &all, &asked, data.path(), scratch.path())?;
         let usage = seed.process.usage()?;
-        rest(slice::from_mut(&mut seed.process), SETTLE_TORRENTS)?;
+        // Each torrent is announced once, which is no work at rest.
+        watch(slice::from_mut(&mut seed.process), |processes| {
+            processes.iter_mut().try_for_each(Process::must_run)?;
+            Ok((bench.tracker.quiet_for() > SETTLE_TORRENTS).then_some(()))
+        })?;
         let memory = seed.process.memory() as f64;
         let percent = idle_percent(&mut seed.process, IDLE)?;
         Ok(vec![

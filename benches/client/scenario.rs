@@ -22,11 +22,11 @@ pub(crate) struct Scenario {
     pub(crate) mib: u64,
     /// How many copies of it are there at a time.
     pub(crate) copies: u64,
-    pub(crate) prepare: for<'a> fn(&'a Bench, u64) -> Result<Prepared<'a>>,
+    pub(crate) prepare: Prepare,
 }
 
 /// All of them, in the order in which they run.
-pub(crate) const SCENARIOS: [Scenario; 12] = [
+pub(crate) const SCENARIOS: [Scenario; 22] = [
     Scenario {
         name: "one-seed",
         what: "download 2 GiB from one synthetic seed, beside what the machine can do",
@@ -70,10 +70,26 @@ pub(crate) const SCENARIOS: [Scenario; 12] = [
     Scenario {
         name: "loads",
         what: "serve 2 GiB to 200 synthetic leechers together (--peers)",
-        role: Some(Role::Seed),
+        role: Some(Role::SeedMany),
         mib: 2048,
         copies: 1,
         prepare: upload::loads,
+    },
+    Scenario {
+        name: "crowd",
+        what: "serve 2 GiB to 50 of 1,000 connections, the others ask for nothing; beside the 50 alone",
+        role: Some(Role::SeedMany),
+        mib: 2048,
+        copies: 1,
+        prepare: upload::crowd,
+    },
+    Scenario {
+        name: "crowd-fetch",
+        what: "download 1 GiB from four seeds among 950 connections that have nothing; beside the four alone",
+        role: Some(Role::Leech),
+        mib: 1024,
+        copies: 1,
+        prepare: download::crowd_fetch,
     },
     Scenario {
         name: "recheck",
@@ -107,6 +123,14 @@ pub(crate) const SCENARIOS: [Scenario; 12] = [
         copies: 1,
         prepare: many::torrents,
     },
+    with_peers("peers-1", many::peers_of::<1>),
+    with_peers("peers-10", many::peers_of::<10>),
+    with_peers("peers-100", many::peers_of::<100>),
+    with_peers("peers-1000", many::peers_of::<1000>),
+    with_torrents("torrents-1", many::torrents_of::<1>),
+    with_torrents("torrents-100", many::torrents_of::<100>),
+    with_torrents("torrents-1000", many::torrents_of::<1000>),
+    with_torrents("torrents-5000", many::torrents_of::<5000>),
     Scenario {
         name: "start",
         what: "time from the start of the process to its first request, and to ready as a seed; memory at rest",
@@ -124,6 +148,30 @@ pub(crate) const SCENARIOS: [Scenario; 12] = [
         prepare: download::one_seed,
     },
 ];
+
+type Prepare = for<'a> fn(&'a Bench, u64) -> Result<Prepared<'a>>;
+
+const fn with_peers(name: &'static str, prepare: Prepare) -> Scenario {
+    Scenario {
+        name,
+        what: "memory of so many idle connections, and 1 GiB to all of them together (--draw)",
+        role: Some(Role::SeedMany),
+        mib: 1024,
+        copies: 1,
+        prepare,
+    }
+}
+
+const fn with_torrents(name: &'static str, prepare: Prepare) -> Scenario {
+    Scenario {
+        name,
+        what: "as `torrents` with so many (--draw)",
+        role: Some(Role::Seed),
+        mib: 320,
+        copies: 1,
+        prepare,
+    }
+}
 
 type Run<'a> = dyn Fn(Client) -> Result<Figures> + 'a;
 

@@ -52,6 +52,18 @@ impl Seed {
         })
     }
 
+    /// Connects to a client, and serves it over that connection.
+    pub(crate) fn dial(&self, to: SocketAddr, number: usize) -> Result<()> {
+        let info_hash = self.shared.torrent.metainfo.info.info_hash;
+        let stream = wire::connect(to, number, info_hash, wire::PATIENCE)?;
+        stream.set_read_timeout(None)?;
+        self.shared.keep(&stream);
+        let shared = Arc::clone(&self.shared);
+        // It ends with the connection, which is shut down with the others at the end.
+        thread::spawn(move || serve_greeted(&shared, &stream));
+        Ok(())
+    }
+
     /// When a block was asked for, for the first time.
     pub(crate) fn first_request(&self) -> Option<Instant> {
         self.shared.first_request.get().copied()
@@ -68,13 +80,20 @@ impl Drop for Seed {
     }
 }
 
+impl Shared {
+    /// Notes a connection that is to be shut down at the end.
+    fn keep(&self, stream: &TcpStream) {
+        if let Ok(copy) = stream.try_clone() {
+            let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+            streams.push(copy);
+        }
+    }
+}
+
 fn accept_all(listener: &TcpListener, shared: &Arc<Shared>) {
     let mut threads = Vec::new();
     while let Ok((stream, _)) = listener.accept() {
-        if let Ok(copy) = stream.try_clone() {
-            let mut streams = shared.streams.lock().unwrap_or_else(PoisonError::into_inner);
-            streams.push(copy);
-        }
+        shared.keep(&stream);
         let shared = Arc::clone(shared);
         threads.push(thread::spawn(move || {
             // The end of a connection is the client's affair: aria2 begins with encryption, and comes again without.
@@ -97,6 +116,10 @@ fn serve(shared: &Shared, mut stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     wire::read_handshake(&mut stream, info_hash)?;
     stream.write_all(&wire::handshake(info_hash, shared.id))?;
+    serve_greeted(shared, stream)
+}
+
+fn serve_greeted(shared: &Shared, mut stream: &TcpStream) -> io::Result<()> {
     stream.write_all(&full_bitfield(shared.torrent.pieces()))?;
     let mut frames = Frames::with_room(64 * 1024);
     let mut asked = Vec::new();

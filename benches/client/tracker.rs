@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use dtorrent::tracker::compact;
@@ -36,6 +37,7 @@ pub(crate) struct Tracker {
     /// The announce URL.
     pub(crate) url: String,
     swarm: Arc<Mutex<Swarm>>,
+    last: Arc<Mutex<Instant>>,
 }
 
 impl Tracker {
@@ -43,14 +45,22 @@ impl Tracker {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let url = format!("http://{}/announce", listener.local_addr()?);
         let swarm = Arc::new(Mutex::new(Swarm::default()));
-        let of_thread = Arc::clone(&swarm);
+        let last = Arc::new(Mutex::new(Instant::now()));
+        let (of_thread, last_of_thread) = (Arc::clone(&swarm), Arc::clone(&last));
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
+                *last_of_thread.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
                 let swarm = Arc::clone(&of_thread);
                 thread::spawn(move || answer(stream, &swarm));
             }
         });
-        Ok(Self { url, swarm })
+        Ok(Self { url, swarm, last })
+    }
+
+    /// For how long nobody has asked.
+    pub(crate) fn quiet_for(&self) -> Duration {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.elapsed()
     }
 
     /// From now on these are the peers, of whatever torrent.

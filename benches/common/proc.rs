@@ -54,7 +54,12 @@ pub(crate) fn fresh_port(ip: IpAddr) -> Result<u16> {
 /// Seconds of processor, user and system, that all threads of a process have had, ended ones too. A process that has
 /// ended but was not waited for yet has its last figure.
 pub(crate) fn cpu(pid: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    cpu_of(&format!("/proc/{pid}/stat"))
+}
+
+/// The same by its `stat`, which each thread has too.
+pub(crate) fn cpu_of(stat: &str) -> f64 {
+    let stat = fs::read_to_string(stat).unwrap_or_default();
     // The name of the program, in parentheses, may hold anything.
     let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
     let times = fields.skip(USER_TIME).take(2);

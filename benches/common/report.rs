@@ -54,6 +54,18 @@ impl Report {
         !self.failures.is_empty()
     }
 
+    /// The median of what was measured of somebody.
+    pub(crate) fn median(&self, name: &str, unit: &str, who: &str) -> Option<f64> {
+        let row = self
+            .rows
+            .iter()
+            .find(|row| row.name == name && row.unit == unit)?;
+        let (_, values) = row.values.iter().find(|(known, _)| *known == who)?;
+        let mut values = values.clone();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    }
+
     /// One table: a row for each measure, a column for ours.
     pub(crate) fn print_by_measure(&self, ours: &str) {
         println!("\n| | unit | {ours} | others |\n|---|---|---|---|");

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dtorrent::bitfield::Bitfield;
+use dtorrent::choker::Slots;
 use dtorrent::geometry::{BLOCK_LENGTH, Block, Geometry};
 use dtorrent::id::{InfoHash, PeerId};
 use dtorrent::memory::{BlockPool, Budget};
 use dtorrent::metainfo::{FileEntry, Info, MetaVersion};
-use dtorrent::peer::link::{BlockInput, PeerBatch, PeerCommand, PeerInput, PeerKey};
+use dtorrent::peer::link::{PeerBatch, PeerCommand, PeerInput, PeerKey};
 use dtorrent::storage::layout::Layout;
 use dtorrent::storage::task::{DiskResult, DiskTask};
 use dtorrent::torrent::state::{Action, Settings, Start, Torrent};
@@ -73,13 +74,7 @@ impl Seed {
                 panic!("the header of a block is {header:?}");
             };
             let data = pool.buffer(length);
-            let run = None;
-            self.said.push_back(PeerInput::Block(BlockInput {
-                piece,
-                begin,
-                data,
-                run,
-            }));
+            self.said.push_back(PeerInput::Block { piece, begin, data });
         }
     }
 }
@@ -107,7 +102,7 @@ impl Download {
             tally: Default::default(),
             settings: Settings {
                 active_peers: 0,
-                upload_slots: 4,
+                upload_slots: Slots::Fixed(4),
                 max_connections: 50,
                 listen_port: 6881,
                 fetch: true,
@@ -179,7 +174,9 @@ impl Download {
     fn act(&mut self, action: Action) {
         match action {
             Action::Tell(key, PeerCommand::Send(messages)) => self.send(key, &messages),
-            Action::Disk(DiskTask::Prepare { .. }) => self.torrent.on_disk(self.now, DiskResult::Prepared),
+            Action::Disk(DiskTask::Prepare { .. }) => self
+                .torrent
+                .on_disk(self.now, DiskResult::Prepared { has_claimed: false }),
             Action::Disk(DiskTask::WritePiece { piece, blocks, .. }) => {
                 self.written += blocks.len() as u32;
                 let written = DiskResult::Written { piece, digests: None };

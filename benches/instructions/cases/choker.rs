@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use dtorrent::choker::{Candidate, Choker};
+use dtorrent::choker::{Candidate, Choker, Slots};
 use dtorrent::peer::link::PeerKey;
 
 const PEERS: u64 = 200;
@@ -13,7 +13,7 @@ const ROUND: Duration = Duration::from_secs(10);
 fn rounds(times: u32, seeding: bool) {
     let start = Instant::now();
     let mut rng = fastrand::Rng::with_seed(1);
-    let mut choker = Choker::new(SLOTS);
+    let mut choker = Choker::new(Slots::Fixed(SLOTS));
     let mut candidates: Vec<_> = (0..PEERS)
         .map(|number| Candidate {
             peer: PeerKey(number),
@@ -24,6 +24,9 @@ fn rounds(times: u32, seeding: bool) {
             connected_at: start,
             snubbed: number % 10 == 0,
             unchoked_since: None,
+            last_served: None,
+            kept: 0,
+            idle: false,
         })
         .collect();
     for round in 1..=times {
@@ -38,6 +41,9 @@ fn rounds(times: u32, seeding: bool) {
             candidate.unchoked = chosen.contains(&candidate.peer);
             let since = candidate.unchoked_since.unwrap_or(now);
             candidate.unchoked_since = candidate.unchoked.then_some(since);
+            if candidate.unchoked {
+                candidate.last_served = Some(now);
+            }
         }
         black_box(&candidates);
     }
