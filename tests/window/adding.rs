@@ -1,15 +1,13 @@
 //! The ways in: what is asked before a torrent is added, links, and the folder that is watched.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-
-use dtorrent::create::{self, CreateOptions, Existing};
+use std::path::Path;
 
 use crate::PROGRAM;
 use crate::desktop::{Desktop, wait_until};
 use crate::eyes::Eyes;
-use crate::source::{PIECE_LENGTH, Source, fill};
+use crate::queue;
+use crate::source::{PIECE_LENGTH, Source, fill, torrent};
 use crate::web::Web;
 
 /// Bytes of each file: pieces end where files do.
@@ -17,20 +15,6 @@ const LENGTH: usize = 4 * PIECE_LENGTH as usize;
 
 /// The title of the question for one torrent.
 const TITLE: &str = "Add a Torrent";
-
-/// A torrent that nobody has.
-fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
-    let path = desktop.path(name);
-    fill(&path, 100_000 + name.len());
-    let options = CreateOptions {
-        path,
-        ..CreateOptions::default()
-    };
-    let metainfo = create::create(&options, |_, _| (), &AtomicBool::new(false)).unwrap();
-    let torrent = desktop.path(&format!("{name}.torrent"));
-    create::save(&metainfo, &torrent, Existing::Keep).unwrap();
-    torrent
-}
 
 #[test]
 fn a_torrent_is_shown_before_it_is_added() {
@@ -119,23 +103,15 @@ fn several_torrents_are_one_question() {
     eyes.wait_for("2 of 3 files");
     eyes.press("Add");
     eyes.wait_gone("2 of 3 files");
-    let rows = |eyes: &mut Eyes| -> Vec<String> {
-        let labels = eyes.labels();
-        let rows = labels
-            .windows(2)
-            .filter(|pair| pair[1].starts_with("Downloading · "));
-        rows.map(|pair| pair[0].clone()).collect()
-    };
-    eyes.wait("the two that were chosen", |eyes| {
-        (rows(eyes) == ["first.bin", "third.bin"]).then_some(())
-    });
+    // Those that were chosen.
+    queue::wait_for_order(&mut eyes, &["first.bin", "third.bin"]);
 
     let again = desktop.command(PROGRAM).arg(&torrents[1]).status().unwrap();
     assert!(again.success(), "{again}");
     eyes.wait_for("1 file");
     desktop.keyboard(TITLE, "key", "Escape");
     eyes.wait_gone("1 file");
-    assert_eq!(rows(&mut eyes), ["first.bin", "third.bin"]);
+    queue::wait_for_order(&mut eyes, &["first.bin", "third.bin"]);
     eyes.action("window.close");
     assert!(program.wait().success());
 }

@@ -148,16 +148,8 @@ impl Desktop {
     /// Waits for a window of this title to have the keyboard, and then types: `type` and a text, or `key` and
     /// the names of keys.
     pub fn keyboard(&self, title: &str, how: &str, what: &str) {
-        let title = format!("^{title}$");
-        let focus = [
-            "search",
-            "--onlyvisible",
-            "--name",
-            &title,
-            "windowactivate",
-            "--sync",
-        ];
-        wait_until(&format!("a window called {title}"), || {
+        wait_until(&format!("the keyboard in {title}"), || {
+            let focus = ["windowactivate", "--sync", &self.window(title)];
             self.hands(&focus).then_some(())
         });
         assert!(self.hands(&[how, "--clearmodifiers", what]), "{how} {what}");
@@ -165,14 +157,10 @@ impl Desktop {
 
     /// Moves the pointer to this place of the window of this title.
     pub fn point_at(&self, title: &str, (x, y): (i64, i64)) {
-        let title = format!("^{title}$");
+        let window = self.window(title);
         let (x, y) = (x.to_string(), y.to_string());
-        let search = ["search", "--onlyvisible", "--name", &title];
-        let hands = ["mousemove", "--window", "%1", &x, &y];
-        assert!(
-            self.hands(&[&search[..], &hands].concat()),
-            "the pointer at {x}, {y}"
-        );
+        let hands = ["mousemove", "--window", &window, &x, &y];
+        assert!(self.hands(&hands), "the pointer at {x}, {y}");
     }
 
     /// Drags what is at one place of one window to a place of another, and drops it there.
@@ -198,36 +186,32 @@ impl Desktop {
         assert!(self.hands(&["mouseup", "1"]));
     }
 
-    /// The number of the window of this title, for hands.
+    /// Waits for a window of this title, and tells its number, for hands.
     fn window(&self, title: &str) -> String {
-        let mut hands = self.command("xdotool");
-        hands.args(["search", "--onlyvisible", "--name", &format!("^{title}$")]);
-        let told = hands.output().expect("xdotool is installed").stdout;
-        let told = String::from_utf8(told).expect("it tells numbers");
-        // Tooltips have the title too, and came later.
-        let numbers = told.lines().filter_map(|line| line.parse::<u64>().ok());
-        numbers.min().expect("the window is there").to_string()
+        let name = format!("^{title}$");
+        wait_until(&format!("a window called {title}"), || {
+            let mut hands = self.command("xdotool");
+            hands.args(["search", "--onlyvisible", "--name", &name]);
+            let told = hands.output().expect("xdotool is installed").stdout;
+            let told = String::from_utf8(told).expect("it tells numbers");
+            // Tooltips have the title too, and came later.
+            let numbers = told.lines().filter_map(|line| line.parse::<u64>().ok());
+            numbers.min().map(|number| number.to_string())
+        })
     }
 
     /// Puts the window of this title to this place of the screen, once it is there.
     pub fn put(&self, title: &str, (x, y): (i64, i64)) {
-        let title = format!("^{title}$");
         let (x, y) = (x.to_string(), y.to_string());
-        let search = ["search", "--onlyvisible", "--name", &title];
-        wait_until(&format!("a window called {title}"), || {
-            // It may be there already, so that no move could be waited for.
-            let place = ["windowmove", &x, &y, "sleep", "0.3"];
-            self.hands(&[&search[..], &place].concat()).then_some(())
-        });
+        // It may be there already, so that no move could be waited for.
+        let place = ["windowmove", &self.window(title), &x, &y, "sleep", "0.3"];
+        assert!(self.hands(&place), "{title} at {x}, {y}");
     }
 
     /// Clicks at this place of the window of this title.
-    pub fn click(&self, title: &str, (x, y): (i64, i64)) {
-        let title = format!("^{title}$");
-        let (x, y) = (x.to_string(), y.to_string());
-        let search = ["search", "--onlyvisible", "--name", &title];
-        let hands = ["mousemove", "--window", "%1", &x, &y, "click", "1"];
-        assert!(self.hands(&[&search[..], &hands].concat()), "a click at {x}, {y}");
+    pub fn click(&self, title: &str, place: (i64, i64)) {
+        self.point_at(title, place);
+        assert!(self.hands(&["click", "1"]), "a click at {place:?}");
     }
 
     /// Clicks twice at this place of the window of this title.
@@ -239,27 +223,21 @@ impl Desktop {
 
     /// Waits for a window of this title, and makes it so wide, or as wide as it can be made. Says how wide it is then.
     pub fn resize(&self, title: &str, width: u32) -> u32 {
-        let title = format!("^{title}$");
-        let search = ["search", "--onlyvisible", "--name", &title];
-        let width = width.to_string();
-        wait_until(&format!("a window called {title}"), || {
-            let size = ["windowsize", "--sync", &width, "800"];
-            self.hands(&[&search[..], &size].concat()).then_some(())
-        });
-        self.width(&title)
+        let size = [
+            "windowsize",
+            "--sync",
+            &self.window(title),
+            &width.to_string(),
+            "800",
+        ];
+        assert!(self.hands(&size), "{title} as wide as {width}");
+        self.width(title)
     }
 
     /// The width of the window of this title.
     pub fn width(&self, title: &str) -> u32 {
         let mut hands = self.command("xdotool");
-        hands.args([
-            "search",
-            "--onlyvisible",
-            "--name",
-            title,
-            "getwindowgeometry",
-            "--shell",
-        ]);
+        hands.args(["getwindowgeometry", "--shell", &self.window(title)]);
         let told = hands.output().expect("xdotool is installed").stdout;
         let told = String::from_utf8(told).expect("it tells numbers");
         let width = told.lines().find_map(|line| line.strip_prefix("WIDTH="));

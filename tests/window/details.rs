@@ -85,18 +85,13 @@ fn the_overview_tells_of_pieces_speeds_and_what_makes_it_slow() {
     desktop.keyboard("DTorrent", "key", "End");
     eyes.wait_for("Piece 23 · all.pdf · ");
     desktop.keyboard("DTorrent", "key", "Left");
-    let told = eyes.wait("the piece before the last", |eyes| {
-        let labels = eyes.labels();
-        labels
-            .into_iter()
-            .find(|label| label.starts_with("Piece 22 · all.pdf · "))
-    });
     let seed = format!(" · 1 peer has it: 127.0.0.1:{} (", source.port);
-    assert!(told.contains(&seed), "{told}");
-    assert_eq!(
-        eyes.value("Availability").as_deref(),
-        Some("1.00 copies at connected peers")
-    );
+    eyes.wait("the piece before the last", |eyes| {
+        let labels = eyes.labels();
+        let is_it = |label: &String| label.starts_with("Piece 22 · all.pdf · ") && label.contains(&seed);
+        labels.iter().any(is_it).then_some(())
+    });
+    eyes.wait_value("Availability", "1.00 copies at connected peers");
 
     // Speeds, in words too.
     eyes.wait_image("Speeds of the last minute. Download: now ", ". Upload: now ");
@@ -107,9 +102,7 @@ fn the_overview_tells_of_pieces_speeds_and_what_makes_it_slow() {
     eyes.wait_for("The limit of all torrents is reached: 16 KiB/s.");
     eyes.wait_for("Raise it in the settings, or pause other torrents.");
     desktop.set_limit(0);
-    eyes.wait("the end", |eyes| {
-        eyes.value("Pieces verified").filter(|value| value == "24 of 24")
-    });
+    eyes.wait_value("Pieces verified", "24 of 24");
     eyes.wait_gone("Why Is It Slow?");
     eyes.wait_image("Piece map. Verified: 24", "");
     eyes.action("window.close");
@@ -316,8 +309,7 @@ fn files_are_chosen_by_the_keyboard_and_a_folder_is_all_that_is_in_it() {
     wait(&mut eyes, "slides", "High");
     wait(&mut eyes, "all.pdf", "High");
     // Of the folder that holds all, the priorities differ.
-    let labels = eyes.labels();
-    assert!(labels.contains(&"Mixed".to_owned()), "{labels:?}");
+    eyes.wait_for("Mixed");
     // And the mark in front of a file, by name.
     let place = eyes.place_of_drawn("Download lecture.ogg");
     desktop.click("DTorrent", place);

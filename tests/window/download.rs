@@ -34,9 +34,7 @@ fn a_download_from_opening_to_removing() {
 
     let complete = |eyes: &mut Eyes| eyes.value("Completed").filter(|value| value.contains("100 %"));
     eyes.wait("100 %", complete);
-    eyes.wait("all pieces", |eyes| {
-        eyes.value("Pieces verified").filter(|value| value == "25 of 25")
-    });
+    eyes.wait_value("Pieces verified", "25 of 25");
     eyes.wait_for("Seeding");
     let file = desktop.path("downloads/lecture.ogg");
     assert!(
@@ -55,7 +53,7 @@ fn a_download_from_opening_to_removing() {
     // The keyboard is at the safe answer; the dot stands for the question mark.
     desktop.keyboard("Remove the Torrent.", "key", "Return");
     eyes.wait_gone("Keep the files");
-    assert_eq!(eyes.value("Name").as_deref(), Some("lecture.ogg"));
+    eyes.wait_value("Name", "lecture.ogg");
     eyes.action("win.remove");
     eyes.wait_for("“lecture.ogg” removed");
     eyes.wait_for("No Torrents Yet");
@@ -126,14 +124,12 @@ fn reads_the_connection(eyes: &mut Eyes, source: &Source) {
 /// The tab *Overview*: what the torrent says of itself, and where it is fetched from.
 fn reads_the_torrent(eyes: &mut Eyes, source: &Source) {
     eyes.press("Overview");
-    eyes.wait("the number of pieces", |eyes| {
-        eyes.value("Pieces").filter(|value| value == "25 of 256 KiB")
-    });
+    eyes.wait_value("Pieces", "25 of 256 KiB");
     let info_hash = source.metainfo.info.info_hash.to_string();
-    assert_eq!(eyes.value("Info-hash"), Some(info_hash));
-    assert_eq!(eyes.value("Name").as_deref(), Some("lecture.ogg"));
-    assert_eq!(eyes.value("Size"), Some(format!("6 MiB ({LENGTH} bytes)")));
-    assert_eq!(eyes.value("Structure").as_deref(), Some("Single file"));
+    eyes.wait_value("Info-hash", &info_hash);
+    eyes.wait_value("Name", "lecture.ogg");
+    eyes.wait_value("Size", &format!("6 MiB ({LENGTH} bytes)"));
+    eyes.wait_value("Structure", "Single file");
     eyes.wait_for("1 connected, 1 seed");
     eyes.press("Trackers");
     eyes.wait_for(&source.tracker.url());

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::desktop::{Desktop, Owned};
 use crate::eyes::Eyes;
 use crate::queue;
-use crate::source::fill;
+use crate::source::{fill, torrent};
 
 /// The window from which files are dragged, and a place in it.
 const FILES: (&str, (i64, i64)) = ("Files to Drag", (60, 60));
@@ -16,7 +16,7 @@ const BESIDE: (i64, i64) = (0, 300);
 #[test]
 fn a_torrent_file_that_is_dropped_is_added() {
     let desktop = Desktop::start();
-    let torrent = queue::torrent(&desktop, "talk.ogg");
+    let torrent = torrent(&desktop, "talk.ogg");
     let mut program = desktop.start_program(0, &[]);
     let mut eyes = Eyes::of(&desktop, &program.0);
     eyes.wait_for("No Torrents Yet");
@@ -46,7 +46,7 @@ fn a_torrent_file_that_is_dropped_is_added() {
 #[test]
 fn a_row_is_dragged_to_another_place_of_the_queue() {
     let desktop = Desktop::start();
-    let torrents = ["first.bin", "second.bin", "third.bin"].map(|name| queue::torrent(&desktop, name));
+    let torrents = ["first.bin", "second.bin", "third.bin"].map(|name| torrent(&desktop, name));
     let torrents: Vec<&Path> = torrents.iter().map(|torrent| &**torrent).collect();
     let mut program = desktop.start_program(0, &torrents);
     let mut eyes = Eyes::of(&desktop, &program.0);
@@ -60,9 +60,7 @@ fn a_row_is_dragged_to_another_place_of_the_queue() {
     // All that were opened at once may be chosen, and would go along.
     desktop.click("DTorrent", third);
     eyes.wait_focus("third.bin (list item)");
-    eyes.wait("one alone", |eyes| {
-        eyes.value("Name").filter(|name| name == "third.bin")
-    });
+    eyes.wait_value("Name", "third.bin");
     let row = |(x, y): (i64, i64), more: i64| ("DTorrent", (x, y + more));
     // In the upper half of a row it is dropped above, in the lower half below.
     desktop.drag(row(first, 0), row(second, quarter));

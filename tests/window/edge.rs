@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::desktop::Desktop;
 use crate::eyes::Eyes;
-use crate::queue::{torrent, wait_for_order};
+use crate::queue::wait_for_order;
+use crate::source::torrent;
 
 const EDGE: &str = "Edge of the list";
 

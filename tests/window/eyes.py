@@ -240,6 +240,9 @@ COMMANDS = {
 
 def main():
     pid = int(sys.argv[1])
+    # What does not answer counts as gone: by itself the bus waits for 0.8 s only, in which a busy machine may not get
+    # to it. Milliseconds; the second is for programs that have just started.
+    pyatspi.setTimeout(20_000, 20_000)
     for line in sys.stdin:
         command, *arguments = json.loads(line)
         try:

@@ -87,6 +87,13 @@ impl Eyes {
         labels.get(at + 1).cloned()
     }
 
+    /// Waits until this stands beside a title.
+    pub fn wait_value(&mut self, title: &str, text: &str) {
+        self.wait(&format!("{text} at {title}"), |eyes| {
+            eyes.value(title).filter(|value| value == text)
+        });
+    }
+
     /// Waits for `seen` to find what it looks for.
     ///
     /// # Panics
@@ -108,12 +115,12 @@ impl Eyes {
         }
     }
 
-    /// Waits for a text.
+    /// Waits for a text. The filters above the list have the names of the states, and do not count as those.
     pub fn wait_for(&mut self, text: &str) {
         self.wait(text, |eyes| {
             eyes.labels()
                 .iter()
-                .any(|label| label.contains(text))
+                .any(|label| label.contains(text) && !is_filter(label, text))
                 .then_some(())
         });
     }
@@ -243,4 +250,10 @@ impl Eyes {
     pub fn action(&mut self, name: &str) {
         self.wait(name, |eyes| eyes.ask(&["action", name]).ok());
     }
+}
+
+/// Whether a label is the filter for a state: its name, and how many are in it.
+fn is_filter(label: &str, state: &str) -> bool {
+    let count = label.strip_prefix(state).and_then(|rest| rest.strip_prefix(' '));
+    count.is_some_and(|count| count.parse::<usize>().is_ok())
 }

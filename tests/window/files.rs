@@ -32,30 +32,22 @@ fn an_unwanted_file_is_left_out_until_it_is_wanted() {
     });
 
     eyes.press("Files");
-    eyes.wait("nothing of the slides", |eyes| {
-        eyes.value("all.pdf").filter(|value| value == "1 MiB · 0 %")
-    });
+    eyes.wait_value("all.pdf", "1 MiB · 0 %");
     set_priority(&mut eyes, "slides", "Skip");
     eyes.press("Overview");
-    eyes.wait("one half", |eyes| {
-        eyes.value("Completed")
-            .filter(|value| value == "0 B of 1 MiB (0 %)")
-    });
+    eyes.wait_value("Completed", "0 B of 1 MiB (0 %)");
 
     // Another start is another announce.
     source.tracker.tell_of(source.port);
     eyes.action("win.toggle");
     eyes.wait_for("Paused");
     eyes.action("win.toggle");
-    // The filters above the list have the names of the states, so a state alone would say nothing.
-    eyes.wait("all that is wanted", |eyes| {
-        eyes.value("Completed").filter(|value| value == "1 MiB (100 %)")
-    });
+    eyes.wait_value("Completed", "1 MiB (100 %)");
     let folder = desktop.path("downloads/course");
     assert!(fs::read(folder.join("lecture.ogg")).unwrap() == lecture);
     assert!(!folder.join("slides").exists(), "it was not wanted");
     eyes.press("Files");
-    assert_eq!(eyes.value("all.pdf").as_deref(), Some("1 MiB · 0 %"));
+    eyes.wait_value("all.pdf", "1 MiB · 0 %");
 
     // What was never fetched is not the torrent's own, and would stay if somebody had it there.
     eyes.action("win.remove-with-files");
@@ -66,9 +58,7 @@ fn an_unwanted_file_is_left_out_until_it_is_wanted() {
 
     set_priority(&mut eyes, "all.pdf", "High");
     eyes.press("Overview");
-    eyes.wait("both files", |eyes| {
-        eyes.value("Completed").filter(|value| value == "2 MiB (100 %)")
-    });
+    eyes.wait_value("Completed", "2 MiB (100 %)");
     assert!(fs::read(folder.join("slides/all.pdf")).unwrap() == slides);
 
     eyes.action("window.close");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::desktop::{Desktop, Owned};
 use crate::eyes::Eyes;
-use crate::queue::torrent;
+use crate::source::torrent;
 
 /// What stands behind the name in a row begins with one of these.
 const STATES: [&str; 7] = [
@@ -53,6 +53,13 @@ fn wait_rows(eyes: &mut Eyes, expected: &[&str]) {
     });
 }
 
+/// Waits for rows of one line, with a state alone.
+fn wait_one_line(eyes: &mut Eyes) {
+    eyes.wait("rows of one line", |eyes| {
+        eyes.labels().contains(&"Seeding".to_owned()).then_some(())
+    });
+}
+
 #[test]
 fn the_list_is_one_stop_for_tab() {
     let desktop = Desktop::start();
@@ -90,9 +97,7 @@ fn the_list_is_filtered_searched_and_sorted() {
     desktop.keyboard("DTorrent", "key", "ctrl+f");
     desktop.keyboard("DTorrent", "type", "GAM");
     wait_rows(&mut eyes, &["gamma.bin"]);
-    eyes.wait("the details of what is left", |eyes| {
-        eyes.value("Name").filter(|name| name == "gamma.bin")
-    });
+    eyes.wait_value("Name", "gamma.bin");
     desktop.keyboard("DTorrent", "key", "Escape");
     wait_rows(&mut eyes, &["beta.bin", "Alpha.bin", "gamma.bin"]);
 
@@ -104,9 +109,7 @@ fn the_list_is_filtered_searched_and_sorted() {
     wait_rows(&mut eyes, &["gamma.bin", "beta.bin", "Alpha.bin"]);
     // A row of one line says the state and no size.
     eyes.action("win.compact");
-    eyes.wait("rows of one line", |eyes| {
-        eyes.labels().contains(&"Seeding".to_owned()).then_some(())
-    });
+    wait_one_line(&mut eyes);
     wait_rows(&mut eyes, &["gamma.bin", "beta.bin", "Alpha.bin"]);
     eyes.wait_all_named();
 
@@ -116,10 +119,8 @@ fn the_list_is_filtered_searched_and_sorted() {
     let mut program = desktop.start_program(0, &[]);
     let mut eyes = Eyes::of(&desktop, &program.0);
     wait_rows(&mut eyes, &["gamma.bin", "beta.bin", "Alpha.bin"]);
-    assert!(eyes.labels().contains(&"Seeding".to_owned()));
-    eyes.wait("what was chosen", |eyes| {
-        eyes.value("Name").filter(|name| name == "gamma.bin")
-    });
+    wait_one_line(&mut eyes);
+    eyes.wait_value("Name", "gamma.bin");
     eyes.action("window.close");
     assert!(program.wait().success());
 }

@@ -1,14 +1,9 @@
 //! The order of the list, which is that of the queue, changed by keys and by the menu.
 
-use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-
-use dtorrent::create::{self, CreateOptions, Existing};
-
 use crate::PROGRAM;
 use crate::desktop::Desktop;
 use crate::eyes::Eyes;
-use crate::source::fill;
+use crate::source::torrent;
 
 #[test]
 fn a_torrent_moves_in_the_queue() {
@@ -26,9 +21,7 @@ fn a_torrent_moves_in_the_queue() {
         assert!(second.success(), "{second}");
         wait_for_order(&mut eyes, order);
     }
-    eyes.wait("the third", |eyes| {
-        eyes.value("Name").filter(|name| name == "third.bin")
-    });
+    eyes.wait_value("Name", "third.bin");
 
     desktop.keyboard("DTorrent", "key", "alt+Up");
     wait_for_order(&mut eyes, &["first.bin", "third.bin", "second.bin"]);
@@ -48,28 +41,12 @@ fn a_torrent_moves_in_the_queue() {
         "it stays chosen"
     );
     desktop.keyboard("DTorrent", "key", "Down");
-    eyes.wait("the row below", |eyes| {
-        eyes.value("Name").filter(|name| name == "first.bin")
-    });
+    eyes.wait_value("Name", "first.bin");
 
     // That they do not go on behind a closed window can be read.
     eyes.action("window.close");
     eyes.wait_for("3 downloads are saved and go on when DTorrent is opened again.");
     assert!(program.wait().success());
-}
-
-/// A torrent that nobody has.
-pub fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
-    let path = desktop.path(name);
-    fill(&path, 100_000 + name.len());
-    let options = CreateOptions {
-        path,
-        ..CreateOptions::default()
-    };
-    let metainfo = create::create(&options, |_, _| (), &AtomicBool::new(false)).unwrap();
-    let torrent = desktop.path(&format!("{name}.torrent"));
-    create::save(&metainfo, &torrent, Existing::Keep).unwrap();
-    torrent
 }
 
 /// Waits until the list shows these torrents in this order. In a row the state and the size stand behind the name.

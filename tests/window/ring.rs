@@ -78,7 +78,7 @@ fn a_ring_is_seen_whole_and_a_node_of_it_is_seen_to_die() {
     eyes.wait_for("All copies are there: everything is on 3 nodes.");
     let left: BTreeSet<String> = nodes.iter().map(|node| node.plan.ring.clone()).collect();
     wait_whole(&mut eyes, &left);
-    assert!(has(&mut eyes, "Silent"));
+    eyes.wait_for("Silent");
     let (owner, copies) = wait_way(&mut eyes, |owner, copies| {
         *owner != dead.plan.ring && copies.len() == 2 && !copies.contains(&dead.plan.ring)
     });

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::desktop::{Desktop, Owned};
 use crate::eyes::Eyes;
-use crate::queue::torrent;
+use crate::source::torrent;
 
 const DIALOG: &str = "Limit This Torrent";
 

@@ -63,10 +63,7 @@ fn a_file_is_shared_at_once() {
     assert_eq!(metainfo.info.info_hash, expected.info.info_hash);
     assert_eq!(metainfo.tiers, [[tracker.url()]]);
     assert_eq!(metainfo.comment, Some(other_hash));
-    eyes.wait("its info-hash", |eyes| {
-        eyes.value("Info-hash")
-            .filter(|value| *value == metainfo.info.info_hash.to_string())
-    });
+    eyes.wait_value("Info-hash", &metainfo.info.info_hash.to_string());
 
     let announce = wait_until("the first announce", || tracker.announces().first().cloned());
     assert!(announce.contains("left=0&"), "{announce}");

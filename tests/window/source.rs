@@ -37,9 +37,7 @@ impl Source {
             piece_length: Some(PIECE_LENGTH),
             ..CreateOptions::default()
         };
-        let metainfo = create::create(&options, |_, _| (), &AtomicBool::new(false)).unwrap();
-        let torrent = desktop.path(&format!("{name}.torrent"));
-        create::save(&metainfo, &torrent, Existing::Keep).unwrap();
+        let (metainfo, torrent) = make(desktop, name, &options);
         let mut seed = libtorrent();
         seed.arg(&torrent).arg(folder).stdin(Stdio::piped());
         let (seed, port) = Owned::start(&mut seed);
@@ -72,6 +70,25 @@ impl Source {
         let (peer, port) = Owned::start(&mut peer);
         (peer, port.parse().expect("the peer tells its port"))
     }
+}
+
+/// A torrent of 98 KiB that nobody has.
+pub fn torrent(desktop: &Desktop, name: &str) -> PathBuf {
+    let path = desktop.path(name);
+    fill(&path, 100_000 + name.len());
+    let options = CreateOptions {
+        path,
+        ..CreateOptions::default()
+    };
+    make(desktop, name, &options).1
+}
+
+/// Writes the `.torrent` of this name.
+fn make(desktop: &Desktop, name: &str, options: &CreateOptions) -> (Metainfo, PathBuf) {
+    let metainfo = create::create(options, |_, _| (), &AtomicBool::new(false)).unwrap();
+    let torrent = desktop.path(&format!("{name}.torrent"));
+    create::save(&metainfo, &torrent, Existing::Keep).unwrap();
+    (metainfo, torrent)
 }
 
 /// The peer of `peer.py`, whose arguments follow.
