@@ -227,7 +227,7 @@ fn count_or(otherwise: u64) -> u64 {
 
 #[test]
 fn schedules_end_with_all_that_was_promised() {
-    play_all(count_or(100));
+    play_all(count_or(60));
 }
 
 /// `make soak`: as many schedules as `RING_DATA_SCHEDULES` says, or 10,000.
