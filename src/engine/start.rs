@@ -20,7 +20,7 @@ use crate::engine::inbound::InboundWatch;
 use crate::engine::keeper::Keeper;
 use crate::engine::list::Torrents;
 use crate::engine::removed::RemovedTorrents;
-use crate::engine::seeding::IdleClocks;
+use crate::engine::seed_limits::IdleClocks;
 use crate::engine::settings::{Outcome, SettingsWriter};
 use crate::engine::statistics::Ledger;
 use crate::engine::tracker_node::TrackerNode;
