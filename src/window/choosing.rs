@@ -11,7 +11,7 @@ use gtk::prelude::SelectionModelExt;
 
 use super::i18n::{tr, tr_n};
 use super::main_window::MainWindow;
-use super::messages::toast;
+use super::toasts::toast;
 use super::torrent_list;
 use super::torrent_object::TorrentObject;
 

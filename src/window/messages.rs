@@ -13,7 +13,7 @@ use gtk::{gio, glib};
 use super::i18n::tr;
 use super::main_window::MainWindow;
 use super::removal::Removal;
-use super::toasts::Toasts;
+use super::toasts::{Toasts, toast};
 use super::{library, words};
 
 /// How long a toast about a problem stays.
@@ -194,10 +194,4 @@ impl MainWindow {
         self.imp().messages.problem.set(Some(&dialog));
         dialog.present();
     }
-}
-
-/// A passing message.
-pub(super) fn toast(text: &str) -> adw::Toast {
-    // A toast reads markup, and names come from torrents.
-    adw::Toast::new(&glib::markup_escape_text(text))
 }

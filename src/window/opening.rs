@@ -19,7 +19,7 @@ use super::create_dialog::CreateDialog;
 use super::i18n::tr;
 use super::link_question;
 use super::main_window::MainWindow;
-use super::messages::toast;
+use super::toasts::toast;
 use super::torrent_files::{self, Handed};
 use super::words;
 

@@ -9,8 +9,8 @@ use gtk::glib;
 
 use super::i18n::{tr, tr_n};
 use super::main_window::MainWindow;
-use super::messages::toast;
 use super::remove_choice::{self, RemoveChoice};
+use super::toasts::toast;
 
 /// How long a removal can be taken back by the button of its toast.
 const UNDO_SECONDS: u32 = 10;

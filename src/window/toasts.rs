@@ -10,10 +10,35 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use adw::prelude::*;
-use gtk::glib;
+use gtk::{glib, pango};
 
 /// Longer than a toast takes to come, or to go, by the clock of frames.
 const MOVE: Duration = Duration::from_millis(600);
+
+/// What a toast has beside its text: edges and margins, the button that closes it and one more, in pixels.
+const BESIDE_TEXT: i32 = 170;
+
+/// Where a line of a toast ends at the latest, in characters; longer ones are hard to read.
+const LINE: i32 = 60;
+
+/// Names can be very long.
+const MOST_LINES: i32 = 4;
+
+/// A passing message. It may have several lines where libadwaita's own would be cut off.
+pub(crate) fn toast(text: &str) -> adw::Toast {
+    let label = gtk::Label::builder()
+        .label(text)
+        .wrap(true)
+        .wrap_mode(pango::WrapMode::WordChar)
+        .lines(MOST_LINES)
+        .ellipsize(pango::EllipsizeMode::End)
+        .xalign(0.0)
+        .css_classes(["heading"])
+        .build();
+    let toast = adw::Toast::new("");
+    toast.set_custom_title(Some(&label));
+    toast
+}
 
 /// The toasts of one window.
 #[derive(Debug, Clone)]
@@ -123,7 +148,21 @@ impl Place {
             }
         });
         self.shown.replace(Some(shown));
+        self.fit(&toast);
         (self.add)(toast);
+    }
+
+    /// The height of a toast is that which its text has at its natural width, so that is to be what there is room for.
+    fn fit(&self, toast: &adw::Toast) {
+        let label = toast.custom_title().and_downcast::<gtk::Label>();
+        if let (Some(widget), Some(label)) = (self.widget.upgrade(), label) {
+            let metrics = label.pango_context().metrics(None, None);
+            let width = metrics
+                .approximate_char_width()
+                .max(metrics.approximate_digit_width());
+            let room = (widget.width() - BESIDE_TEXT) * pango::SCALE / width.max(1);
+            label.set_max_width_chars(room.clamp(1, LINE));
+        }
     }
 
     /// The next one comes when this one is gone.

@@ -15,7 +15,7 @@ use super::text_row::TextRow;
 use crate::window::children::children;
 use crate::window::engine_link::EngineLink;
 use crate::window::i18n::{tr, tr_n};
-use crate::window::toasts::Toasts;
+use crate::window::toasts::{Toasts, toast};
 
 /// How long defaults that came back can be undone: who does so must look through a page first.
 const UNDO_SECONDS: u32 = 20;
@@ -266,12 +266,12 @@ impl PreferencesWindow {
         }
         let (changes, undo): (Vec<_>, Vec<_>) = rows.iter().filter_map(AnyRow::restoration).unzip();
         if changes.is_empty() {
-            let toast = adw::Toast::new(&tr!("This page has its defaults already"));
-            return self.imp().toasts().show(toast);
+            let told = tr!("This page has its defaults already");
+            return self.imp().toasts().show(toast(&told));
         }
         let count = changes.len() as u64;
         self.send(changes);
-        let toast = adw::Toast::new(&tr_n!(
+        let toast = toast(&tr_n!(
             count,
             "{n} setting has its default",
             "{n} settings have their defaults"
