@@ -78,6 +78,11 @@ fn beside(snapshot: &gtk::Snapshot, widget: &gtk::Widget, view: &View<'_>, colou
                     pango::Alignment::Right
                 };
                 let text = layout(widget, &markup(view, node, width, room), room, alignment);
+                if width < ROOMY {
+                    // A second line for what would be cut off.
+                    text.set_wrap(pango::WrapMode::WordChar);
+                    text.set_height(-2);
+                }
                 (text, room)
             })
             .collect();
