@@ -358,7 +358,8 @@ impl MainWindow {
         if chosen.is_empty() {
             return;
         }
-        if let Some(limits) = limits_choice::ask(self, &chosen).await {
+        let settings = self.transfer_settings();
+        if let Some(limits) = limits_choice::ask(self, &chosen, &settings).await {
             for torrent in &chosen {
                 self.send(EngineCommand::SetLimits {
                     info_hash: torrent.info_hash,

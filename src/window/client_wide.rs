@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
-use dtorrent::config::Config;
+use dtorrent::config::{Config, TransferConfig};
 use dtorrent::engine::api::{EngineCommand, EngineSnapshot, Statistics};
 use gtk::{gio, glib};
 
@@ -60,6 +60,13 @@ impl MainWindow {
         let settings = self.imp().client_wide.settings.borrow();
         let settings = settings.as_ref()?;
         Some(settings.started_with.folders.state.clone())
+    }
+
+    /// What holds for the transfers of all torrents now.
+    pub(super) fn transfer_settings(&self) -> TransferConfig {
+        let settings = self.imp().client_wide.settings.borrow();
+        let settings = settings.as_ref().map(|settings| settings.config.transfer.clone());
+        settings.unwrap_or_default()
     }
 
     /// These settings hold now.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use adw::prelude::*;
 use adw::subclass::prelude::*;
+use dtorrent::config::TransferConfig;
 use dtorrent::engine::api::{SeedLimit, TorrentSummary};
 use dtorrent::ratio::RatioLimit;
 use gtk::glib;
@@ -13,6 +14,7 @@ use gtk::glib;
 use super::i18n::{tr, tr_n};
 use super::question;
 use super::template::template_class;
+use super::words;
 
 /// Limits, of speeds in KiB/s; 0: none. `None`: not the same for all torrents, or none of theirs is to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +42,8 @@ mod imp {
         #[template_child]
         pub(super) seeding: TemplateChild<gtk::DropDown>,
         #[template_child]
+        pub(super) seeding_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
         pub(super) ratio_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub(super) ratio: TemplateChild<gtk::SpinButton>,
@@ -58,7 +62,7 @@ glib::wrapper! {
 }
 
 impl LimitsChoice {
-    fn new(limits: Limits) -> Self {
+    fn new(limits: Limits, settings: &TransferConfig) -> Self {
         let choice: Self = glib::Object::new();
         choice.imp().first.set(Some(limits));
         let shown = [
@@ -76,11 +80,11 @@ impl LimitsChoice {
                 None => show_difference(button, &text),
             }
         }
-        choice.show_seed_limit(limits.seed_limit);
+        choice.show_seed_limit(limits.seed_limit, settings);
         choice
     }
 
-    fn show_seed_limit(&self, limit: Option<SeedLimit>) {
+    fn show_seed_limit(&self, limit: Option<SeedLimit>, settings: &TransferConfig) {
         let imp = self.imp();
         let different = limit.is_none().then(|| tr!("different"));
         let words: Vec<_> = [tr!("As set"), tr!("At a ratio"), tr!("Never")]
@@ -102,14 +106,25 @@ impl LimitsChoice {
         if let Some(text) = imp.ratio.delegate().and_downcast::<gtk::Text>() {
             text.set_activates_default(true);
         }
-        let row = imp.ratio_row.downgrade();
-        let show_ratio = move |seeding: &gtk::DropDown| {
-            if let Some(row) = row.upgrade() {
-                row.set_visible(seeding.selected() == AT_RATIO);
-            }
+        let by_settings = words::seed_rules(settings);
+        let besides = words::idle_rule(settings)
+            .map(|rule| tr!("Or {rule}, by the preferences", rule = rule))
+            .unwrap_or_default();
+        let choice = self.downgrade();
+        let show_choice = move |seeding: &gtk::DropDown| {
+            let Some(choice) = choice.upgrade() else {
+                return;
+            };
+            let imp = choice.imp();
+            imp.ratio_row.set_visible(seeding.selected() == AT_RATIO);
+            imp.seeding_row.set_subtitle(match seeding.selected() {
+                AS_SET => &by_settings,
+                AT_RATIO => &besides,
+                _ => "",
+            });
         };
-        show_ratio(&imp.seeding);
-        imp.seeding.connect_selected_notify(show_ratio);
+        show_choice(&imp.seeding);
+        imp.seeding.connect_selected_notify(show_choice);
     }
 
     fn chosen_seed_limit(&self) -> Option<SeedLimit> {
@@ -161,9 +176,14 @@ fn show_difference(button: &gtk::SpinButton, text: &gtk::Text) {
     button.set_text("");
 }
 
-/// Asks for the limits of torrents, beginning with those that all of them have now; `None`: they stay.
-pub(crate) async fn ask(parent: &impl IsA<gtk::Window>, torrents: &[Arc<TorrentSummary>]) -> Option<Limits> {
-    let choice = LimitsChoice::new(present(torrents));
+/// Asks for the limits of torrents, beginning with those that all of them have now; `None`: they stay. `settings` are those
+/// of all torrents.
+pub(crate) async fn ask(
+    parent: &impl IsA<gtk::Window>,
+    torrents: &[Arc<TorrentSummary>],
+    settings: &TransferConfig,
+) -> Option<Limits> {
+    let choice = LimitsChoice::new(present(torrents), settings);
     let (heading, body) = match torrents {
         [torrent] => (
             tr!("Limit This Torrent"),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dtorrent::config::TransferConfig;
 use dtorrent::engine::api::{PeerDetail, Priority, SeedEnd, SeedLimit, TorrentState, TorrentSummary};
 use dtorrent::size::Size;
 
@@ -66,6 +67,31 @@ pub(crate) fn limited_ratio(summary: &TorrentSummary) -> String {
         }
         SeedLimit::AsSet | SeedLimit::Ratio(_) | SeedLimit::Never => now,
     }
+}
+
+/// When torrents stop seeding by the preferences.
+pub(crate) fn seed_rules(settings: &TransferConfig) -> String {
+    let limit = settings.seed_until_ratio;
+    let at_ratio = limit
+        .is_set()
+        .then(|| tr!("at a ratio of {ratio}", ratio = ratio(limit.get())));
+    match (at_ratio, idle_rule(settings)) {
+        (None, None) => tr!("By the preferences: never"),
+        (Some(rule), None) | (None, Some(rule)) => tr!("By the preferences: {rule}", rule = rule),
+        (Some(one), Some(other)) => tr!("By the preferences: {one}, or {other}", one = one, other = other),
+    }
+}
+
+/// When they stop while nobody fetches anything, whatever their ratio is.
+pub(crate) fn idle_rule(settings: &TransferConfig) -> Option<String> {
+    let minutes = settings.seed_until_idle_minutes;
+    (minutes > 0).then(|| {
+        tr_n!(
+            minutes,
+            "after {n} minute without an upload",
+            "after {n} minutes without an upload"
+        )
+    })
 }
 
 /// Why a torrent has seeded enough.
@@ -417,6 +443,27 @@ mod tests {
         // The log says the same.
         assert_eq!(SeedEnd::Ratio(limit).to_string(), seed_end(SeedEnd::Ratio(limit)));
         assert_eq!(idle.to_string(), seed_end(idle));
+    }
+
+    #[test]
+    fn what_the_preferences_say_of_seeding_is_told() {
+        for (ratio, minutes, told) in [
+            (0.0, 0, "never"),
+            (2.0, 0, "at a ratio of 2.00"),
+            (0.0, 1, "after 1 minute without an upload"),
+            (
+                2.0,
+                30,
+                "at a ratio of 2.00, or after 30 minutes without an upload",
+            ),
+        ] {
+            let settings = TransferConfig {
+                seed_until_ratio: RatioLimit::new(ratio).unwrap(),
+                seed_until_idle_minutes: minutes,
+                ..TransferConfig::default()
+            };
+            assert_eq!(seed_rules(&settings), format!("By the preferences: {told}"));
+        }
     }
 
     #[test]

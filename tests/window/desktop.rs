@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::PROGRAM;
 
 /// Time for anything to show that should; far more than it takes.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A process that ends with the test.
 #[derive(Debug)]

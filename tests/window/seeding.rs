@@ -1,7 +1,6 @@
 //! Seeding that ends by itself.
 
 use std::fs;
-use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::desktop::{Desktop, Owned};
@@ -24,14 +23,16 @@ fn a_torrent_that_was_shared_enough_is_finished_until_it_is_started_again() {
     let film = torrent(&desktop, "film.ogg");
     fs::create_dir(desktop.path("downloads")).unwrap();
     fs::copy(desktop.path("film.ogg"), desktop.path("downloads/film.ogg")).unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let listens = |text: String| text.replace("port = 0", &format!("port = {port}\nbind = \"127.0.0.1\""));
+    let listens = |text: String| text.replace("port = 0", "port = 0\nbind = \"127.0.0.1\"");
     let mut program = desktop.start_program_edited(listens, &[&film]);
     let mut eyes = Eyes::of(&desktop, &program.0);
     eyes.wait_for("Seeding · 97.6 KiB (100 %)");
     eyes.wait_gone("Added");
+    let port = eyes.wait("the port", |eyes| {
+        let labels = eyes.labels();
+        let told = labels.iter().find_map(|label| label.strip_prefix("Port "))?;
+        told.split(':').next()?.parse::<u16>().ok()
+    });
 
     eyes.action("win.limits");
     eyes.wait_all_named();
@@ -45,6 +46,7 @@ fn a_torrent_that_was_shared_enough_is_finished_until_it_is_started_again() {
         desktop.keyboard(DIALOG, "key", "Tab");
         wait_focus(&mut eyes, stop);
     }
+    eyes.wait_for("By the preferences: never");
     desktop.keyboard(DIALOG, "key", "space");
     // Items of a list that opens have no names of their own.
     wait_focus(&mut eyes, " (list item)");
