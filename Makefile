@@ -6,6 +6,9 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 PREFIX ?= /usr/local
 BUILD ?= target/release
 
+# Most of the time most tests wait for other programs.
+TEST_THREADS := $(shell echo $$((2 * $$(nproc))))
+
 # Window tests draw on a screen of their own, in software.
 HEADLESS := GSK_RENDERER=cairo GDK_BACKEND=x11 xvfb-run -a dbus-run-session --
 
@@ -48,7 +51,7 @@ docs: setup ## The documentation of the library, with its links checked, into ta
 
 unit: setup-test translations ## All tests, those with other clients and those of the window included.
 	cargo test --locked --all-features --no-run
-	$(HEADLESS) cargo test --locked --all-features
+	RUST_TEST_THREADS=$(TEST_THREADS) $(HEADLESS) cargo test --locked --all-features
 
 soak: setup ## 100,000 simulated histories of a tracker ring (RING_SCHEDULES=n) and 10,000 with data (RING_DATA_SCHEDULES=n).
 	cargo test --release --locked --no-default-features --lib ring::sim::tests::soak -- --ignored --nocapture

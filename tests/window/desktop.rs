@@ -3,8 +3,10 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -75,10 +77,38 @@ pub struct Desktop {
     _bus: Owned,
     _manager: Owned,
     _screen: Owned,
+    _seat: Seat,
+}
+
+/// The right to have a desktop. There are as many as cores: each draws in software and is read all the time, so more of
+/// them would only wait for each other.
+#[derive(Debug)]
+struct Seat;
+
+static TAKEN: Mutex<usize> = Mutex::new(0);
+static LEFT: Condvar = Condvar::new();
+
+impl Seat {
+    /// Waits for one that is free.
+    fn take() -> Self {
+        let most = thread::available_parallelism().map_or(1, NonZero::get);
+        let taken = TAKEN.lock().expect("nobody panics with it");
+        let taken = LEFT.wait_while(taken, |taken| *taken >= most);
+        *taken.expect("nobody panics with it") += 1;
+        Self
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        *TAKEN.lock().expect("nobody panics with it") -= 1;
+        LEFT.notify_one();
+    }
 }
 
 impl Desktop {
     pub fn start() -> Self {
+        let seat = Seat::take();
         let home = TempDir::new().expect("a temporary folder can be made");
         let mut screen = Command::new("Xvfb");
         screen.args([
@@ -131,6 +161,7 @@ impl Desktop {
             _bus: bus,
             _manager: manager,
             _screen: screen,
+            _seat: seat,
         };
         wait_until("the window manager", || {
             desktop.hands(&["get_desktop"]).then_some(())
