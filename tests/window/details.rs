@@ -196,16 +196,7 @@ fn peers_are_sorted_by_a_title_and_by_a_menu() {
     }
 
     // By the menu: of numbers the largest come first, of all else the least.
-    let sort = |eyes: &mut Eyes, by: &str| {
-        eyes.press("Sort Connections");
-        // Before it is there the title of the column would be pressed, which does nothing.
-        eyes.wait("the menu", |eyes| (!eyes.items().is_empty()).then_some(()));
-        eyes.press(by);
-        // The next one would close the menu that is still open.
-        eyes.wait("the end of the menu", |eyes| {
-            eyes.items().is_empty().then_some(())
-        });
-    };
+    let sort = |eyes: &mut Eyes, by: &str| eyes.choose_from("Sort Connections", by);
     sort(&mut eyes, "Reversed Order");
     wait_order(&mut eyes, [slides, lecture]);
     let mut ports = [lecture, slides];

@@ -149,6 +149,18 @@ impl Eyes {
         error.contains("nothing called").then_some(())
     }
 
+    /// Presses what opens a menu, and then an item of it.
+    pub fn choose_from(&mut self, menu: &str, item: &str) {
+        self.press(menu);
+        // Before it is there something else of that name might be pressed.
+        self.wait("the menu", |eyes| (!eyes.items().is_empty()).then_some(()));
+        self.press(item);
+        // The next press would close the menu that is still open.
+        self.wait("the end of the menu", |eyes| {
+            eyes.items().is_empty().then_some(())
+        });
+    }
+
     /// Chooses a file in the chooser of this title, when that is there.
     pub fn choose_file(&mut self, desktop: &Desktop, title: &str, path: &Path) {
         const ENTRY: &str = "GtkFileChooserEntry";

@@ -107,6 +107,15 @@ fn when_the_node_that_is_asked_dies_another_one_is_asked() {
     eyes.press("Table");
     let addresses = |nodes: &[RingNode]| nodes.iter().map(|node| node.plan.ring.clone()).collect();
     wait_whole(&mut eyes, &addresses(&nodes));
+    // For the keyboard, too.
+    let mut order: Vec<String> = addresses(&nodes).into_iter().collect();
+    for item in ["Address", "Reversed Order"] {
+        eyes.choose_from("Sort Nodes", item);
+        eyes.wait(&format!("the order {order:?}"), |eyes| {
+            (serving(eyes) == order).then_some(())
+        });
+        order.reverse();
+    }
     let names = |eyes: &mut Eyes| {
         eyes.labels()
             .iter()
@@ -170,14 +179,18 @@ fn ids_in_order(nodes: &[RingNode]) -> Vec<String> {
 /// Waits until the table shows these nodes serving, with all their copies, and no others.
 fn wait_whole(eyes: &mut Eyes, addresses: &BTreeSet<String>) {
     eyes.wait("a whole ring", |eyes| {
-        let labels = eyes.labels();
-        let serving: BTreeSet<String> = labels
-            .windows(4)
-            .filter(|cells| cells[1] == "Serving" && cells[3] == "3 of 3" && cells[2].ends_with('%'))
-            .map(|cells| cells[0].clone())
-            .collect();
+        let serving: BTreeSet<String> = serving(eyes).into_iter().collect();
         (serving == *addresses).then_some(())
     });
+}
+
+/// The addresses of the nodes that have all their copies, as the table has them.
+fn serving(eyes: &mut Eyes) -> Vec<String> {
+    let labels = eyes.labels();
+    let rows = labels
+        .windows(4)
+        .filter(|cells| cells[1] == "Serving" && cells[3] == "3 of 3" && cells[2].ends_with('%'));
+    rows.map(|cells| cells[0].clone()).collect()
 }
 
 /// Waits until the way to the torrent is as wanted; the address of the owner, and those of the copies.

@@ -58,6 +58,8 @@ mod imp {
         #[template_child]
         pub(in super::super) table: TemplateChild<gtk::ColumnView>,
         #[template_child]
+        pub(in super::super) sort: TemplateChild<gtk::MenuButton>,
+        #[template_child]
         pub(in super::super) switcher: TemplateChild<adw::ViewSwitcherTitle>,
         #[template_child]
         pub(in super::super) tabs: TemplateChild<adw::ViewSwitcherBar>,
@@ -197,7 +199,7 @@ impl RingWindow {
         reveal_for_want_of_room(&imp.switcher, &imp.tabs);
         imp.beside
             .set_layout_manager(Some(glib::Object::new::<BesideLayout>()));
-        let chosen = table::set_up(&imp.table, imp.nodes.borrow().store());
+        let chosen = table::set_up(&imp.table, &imp.sort, imp.nodes.borrow().store());
         let window = self.downgrade();
         chosen.connect_selected_item_notify(move |chosen| {
             let node = chosen.selected_item().and_downcast::<RingNodeObject>();

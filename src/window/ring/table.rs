@@ -1,6 +1,7 @@
 //! The ring as a table: one row a node. Layer 4.
 
 use adw::prelude::*;
+use gtk::gio;
 
 use super::super::columns::{self, Column, column, number};
 use super::super::i18n::tr;
@@ -82,10 +83,26 @@ fn arc(row: &Row) -> f64 {
     row.node.arc.as_ref().map_or(0.0, |arc| arc.share)
 }
 
-/// Gives the table its columns; returns what is chosen in it.
-pub(super) fn set_up(table: &gtk::ColumnView, store: &impl IsA<gtk::gio::ListModel>) -> gtk::SingleSelection {
+/// Gives the table its columns, and the button its menu to sort by them; returns what is chosen in the table.
+pub(super) fn set_up(
+    table: &gtk::ColumnView,
+    sort: &gtk::MenuButton,
+    store: &impl IsA<gio::ListModel>,
+) -> gtk::SingleSelection {
     for column in &COLUMNS {
         columns::append::<RingNodeObject>(table, column);
+    }
+    let group = gio::SimpleActionGroup::new();
+    columns::add_sort_actions(&group, table, &COLUMNS);
+    sort.insert_action_group("nodes", Some(&group));
+    sort.set_menu_model(Some(&columns::sort_menu("nodes", table)));
+    // It is there when the table is.
+    for (signal, is_there) in [("map", true), ("unmap", false)] {
+        let sort = sort.downgrade();
+        table.connect_local(signal, false, move |_| {
+            sort.upgrade().inspect(|sort| sort.set_visible(is_there));
+            None
+        });
     }
     let selection = gtk::SingleSelection::default();
     columns::show(table, store, &selection);
