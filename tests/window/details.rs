@@ -4,7 +4,7 @@ use std::fs;
 
 use dtorrent::metainfo::Metainfo;
 
-use crate::desktop::Desktop;
+use crate::desktop::{Desktop, Owned};
 use crate::eyes::Eyes;
 use crate::source::{PIECE_LENGTH, Source, fill};
 
@@ -15,16 +15,11 @@ const LIMIT: u32 = 16;
 fn a_piece_is_told_of_with_the_peers_that_have_it() {
     let desktop = Desktop::start();
     let source = course(&desktop);
-    let (_first, lecture) = source.peer_with(&desktop, "course/lecture.ogg");
-    let (_second, slides) = source.peer_with(&desktop, "course/slides/all.pdf");
-    source.tracker.tell_of(lecture);
-    source.tracker.tell_of(slides);
+    let [(_first, lecture), (_second, slides)] = two_peers(&desktop, &source);
     let mut program = desktop.start_program(LIMIT, &[&source.torrent]);
     let mut eyes = Eyes::of(&desktop, &program.0);
-    eyes.wait("both peers", |eyes| {
-        let copies = eyes.value("Availability")?;
-        (copies == "1.00 copies at connected peers").then_some(())
-    });
+    // Both peers are there.
+    eyes.wait_value("Availability", "1.00 copies at connected peers");
     // It stands above the map, which moves when it comes.
     eyes.wait_for("The limit of all torrents is reached: 16 KiB/s.");
     let place = eyes.place_of_drawn("Piece map. ");
@@ -54,6 +49,16 @@ fn course(desktop: &Desktop) -> Source {
     fill(&desktop.path("seed/course/lecture.ogg"), 16 * piece);
     fill(&desktop.path("seed/course/slides/all.pdf"), 8 * piece);
     Source::new(desktop, "course")
+}
+
+/// Two peers that the tracker tells of, with their ports: one has the lecture, two thirds of the folder, the other one the
+/// slides.
+fn two_peers(desktop: &Desktop, source: &Source) -> [(Owned, u16); 2] {
+    ["course/lecture.ogg", "course/slides/all.pdf"].map(|file| {
+        let (peer, port) = source.peer_with(desktop, file);
+        source.tracker.tell_of(port);
+        (peer, port)
+    })
 }
 
 #[test]
@@ -163,11 +168,7 @@ fn a_peer_is_explained_and_banned_and_another_one_added() {
 fn peers_are_sorted_by_a_title_and_by_a_menu() {
     let desktop = Desktop::start();
     let source = course(&desktop);
-    // Two thirds of it, and one.
-    let (_first, lecture) = source.peer_with(&desktop, "course/lecture.ogg");
-    let (_second, slides) = source.peer_with(&desktop, "course/slides/all.pdf");
-    source.tracker.tell_of(lecture);
-    source.tracker.tell_of(slides);
+    let [(_first, lecture), (_second, slides)] = two_peers(&desktop, &source);
     let mut program = desktop.start_program(LIMIT, &[&source.torrent]);
     let mut eyes = Eyes::of(&desktop, &program.0);
     eyes.wait_for("Downloading");
